@@ -1,0 +1,1 @@
+"""Offline measures of answer quality and speed."""

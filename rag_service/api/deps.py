@@ -1,0 +1,107 @@
+"""What routes depend on: the services, and a principal that was proved before the body was read."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Query, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from rag_service.auth.principal import Principal, Role
+from rag_service.auth.service import KeyService
+from rag_service.chat.service import ChatService
+from rag_service.db.engine import Database
+from rag_service.documents.service import DocumentService
+from rag_service.errors import Forbidden, Unavailable
+from rag_service.knowledge.embeddings import Embedder
+from rag_service.knowledge.retriever import Retriever
+from rag_service.knowledge.vectors import VectorIndex
+from rag_service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything routes work with; built once, when the process starts."""
+
+    settings: Settings
+    database: Database
+    keys: KeyService
+    chat: ChatService
+    documents: DocumentService
+    retriever: Retriever
+    embedder: Embedder
+    vectors: VectorIndex
+
+
+class Startup(Protocol):
+    """How far the process has come."""
+
+    services: Services | None
+    waiting_for: str
+
+
+def get_services(request: Request) -> Services:
+    """The services. Raises Unavailable while the process is still starting."""
+    startup: Startup = request.app.state.startup
+    if startup.services is None:
+        raise Unavailable(f"Starting: {startup.waiting_for}.", code="starting")
+    return startup.services
+
+
+Svc = Annotated[Services, Depends(get_services)]
+
+
+class Requires:
+    """A dependency that says which role a route needs, and gives the principal that was proved to have it."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+    def __call__(self, request: Request) -> Principal:
+        principal: Principal = request.state.principal
+        return principal
+
+    async def prove(self, request: Request) -> Principal:
+        """The principal of the request's credential.
+
+        Raises:
+            Unauthenticated: no valid credential.
+            Forbidden: its role does not cover this route's.
+        """
+        principal = await get_services(request).keys.authenticate(request.headers.get("authorization"))
+        if not principal.may(self.role):
+            raise Forbidden(f"This needs a key with the role {self.role!r}; yours has {principal.role!r}.")
+        return principal
+
+
+Admin = Annotated[Principal, Depends(Requires("admin"))]
+Chatter = Annotated[Principal, Depends(Requires("chat"))]
+
+
+class ProtectedRoute(APIRoute):
+    """A route whose caller is proved before its body is read. One that requires no role cannot be made."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        requires = _find_requirement(self.dependant)
+        if requires is None:
+            raise RuntimeError(f"{self.path} declares no principal: add Admin or Chatter to its parameters")
+        handle = super().get_route_handler()
+
+        async def prove_then_handle(request: Request) -> Response:
+            request.state.principal = await requires.prove(request)
+            return await handle(request)
+
+        return prove_then_handle
+
+
+def _find_requirement(dependant: Dependant) -> Requires | None:
+    for child in dependant.dependencies:
+        if isinstance(child.call, Requires):
+            return child.call
+        if found := _find_requirement(child):
+            return found
+    return None
+
+
+Limit = Annotated[int, Query(ge=1, le=200, description="how many a page holds")]

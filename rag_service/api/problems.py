@@ -1,0 +1,94 @@
+"""Errors on the wire: RFC 9457 problems with a stable `code` and the request's id."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from rag_service.errors import InvalidInput, RagError
+
+_CODES = {400: "bad_request", 404: "route_not_found", 405: "method_not_allowed", 413: "too_large"}
+
+
+def problem(
+    request: Request,
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> JSONResponse:
+    """The response for one error."""
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "request_id": getattr(request.state, "request_id", None),
+        **more,
+    }
+    return JSONResponse(body, status, headers=dict(headers or {}), media_type="application/problem+json")
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RagError)  # noqa: S101 - registered for this class alone
+    headers = {}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.retryable:
+        headers["Retry-After"] = "2"
+    return problem(
+        request, status=error.status, code=error.code, title=error.title, detail=error.detail, headers=headers
+    )
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
+    errors = [
+        {
+            "field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
+            "message": item["msg"].removeprefix("Value error, "),
+        }
+        for item in error.errors()
+    ]
+    said = "; ".join(f"{item['field']}: {item['message']}" for item in errors[:5])
+    return problem(
+        request, status=422, code=InvalidInput.code, title=InvalidInput.title, detail=said, errors=errors[:20]
+    )
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
+    return problem(
+        request,
+        status=error.status_code,
+        code=_CODES.get(error.status_code, "http_error"),
+        title=error.detail,
+        detail=error.detail,
+        headers=error.headers,
+    )
+
+
+async def _fault(request: Request, _: Exception) -> JSONResponse:
+    # The server logs the exception; what it says stays there.
+    return problem(
+        request,
+        status=500,
+        code=RagError.code,
+        title=RagError.title,
+        detail="Something went wrong on our side. The request_id finds it in the log.",
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the app as a problem."""
+    app.add_exception_handler(RagError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _fault)

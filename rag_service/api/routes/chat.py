@@ -1,0 +1,64 @@
+"""Asking: one turn, streamed or whole."""
+
+from contextlib import aclosing
+
+from fastapi import APIRouter, Response
+
+from rag_service.api import sse
+from rag_service.api.deps import Chatter, ProtectedRoute, Svc
+from rag_service.api.schemas.chat import ChatAnswer, ChatRequest, CitationOut, SourceOut
+from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources
+from rag_service.chat.service import Run
+from rag_service.errors import RagError, Unavailable
+
+router = APIRouter(tags=["chat"], route_class=ProtectedRoute)
+
+
+@router.post("/chat", response_model=ChatAnswer)
+async def chat(body: ChatRequest, principal: Chatter, services: Svc) -> Response | ChatAnswer:
+    """Ask a question. With `stream` (the default) the answer comes as server-sent events:
+
+    `start`, `sources`, then `delta` and `citation`, and exactly one of `done` and `error` at the end.
+    """
+    run = await services.chat.begin(
+        principal,
+        body.message,
+        conversation_id=body.conversation_id,
+        parent_message_id=body.parent_message_id,
+        knowledge_base=body.knowledge_base,
+    )
+    if body.stream:
+        return sse.stream(sse.turn_frames(run))
+    return await _whole(run)
+
+
+async def _whole(run: Run) -> ChatAnswer:
+    """The turn as one answer. Raises what it ended in, if it ended in an error."""
+    text: list[str] = []
+    sources: list[Source] = []
+    citations: list[Citation] = []
+    async with aclosing(run.follow()) as events:
+        async for _, event in events:
+            match event:
+                case Sources(found):
+                    sources = list(found)
+                case Delta(piece):
+                    text.append(piece)
+                case Citation():
+                    citations.append(event)
+                case Failed(code, detail, retryable):
+                    raise (Unavailable if retryable else RagError)(detail, code=code)
+                case Done():
+                    return ChatAnswer(
+                        conversation_id=run.conversation_id,
+                        message_id=run.message_id,
+                        answer="".join(text),
+                        citations=[CitationOut.model_validate(citation) for citation in citations],
+                        sources=[SourceOut.model_validate(source) for source in sources],
+                        finish_reason=event.finish_reason,
+                        model=event.model,
+                        degraded=event.degraded,
+                        usage=event.usage,
+                        timings=event.timings,
+                    )
+    raise RagError("The turn ended without an end.")

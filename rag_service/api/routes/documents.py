@@ -1,0 +1,27 @@
+"""Documents: inspect one, and its chunks."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from rag_service.api.deps import Admin, Limit, ProtectedRoute, Svc
+from rag_service.api.schemas.base import Page
+from rag_service.api.schemas.knowledge import ChunkOut, DocumentOut
+
+router = APIRouter(prefix="/documents", tags=["documents"], route_class=ProtectedRoute)
+
+
+@router.get("/{document_id}")
+async def get_document(document_id: UUID, _: Admin, services: Svc) -> DocumentOut:
+    """A document, its newest version and that version's job."""
+    return DocumentOut.of(await services.documents.get(document_id))
+
+
+@router.get("/{document_id}/chunks")
+async def list_chunks(
+    document_id: UUID, _: Admin, services: Svc, limit: Limit = 50, cursor: int = -1
+) -> Page[ChunkOut]:
+    """The chunks of the active version, in order of the text."""
+    chunks = await services.documents.chunks(document_id, after=cursor, limit=limit)
+    next_cursor = str(chunks[-1].ordinal) if len(chunks) == limit else None
+    return Page(items=[ChunkOut.model_validate(chunk) for chunk in chunks], next_cursor=next_cursor)

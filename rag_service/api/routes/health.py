@@ -1,0 +1,23 @@
+"""Is the process alive, and can it serve? The only routes without a credential."""
+
+from fastapi import APIRouter, Request, Response
+
+from rag_service.api.deps import get_services
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+@router.get("/live")
+async def live() -> dict[str, str]:
+    """200 for as long as the event loop turns."""
+    return {"status": "alive"}
+
+
+@router.get("/ready")
+async def ready(request: Request, response: Response) -> dict[str, str]:
+    """200 when a question can be answered: model loaded, PostgreSQL and Chroma answering; else 503 and why not."""
+    response.headers["Cache-Control"] = "no-store"
+    services = get_services(request)
+    await services.database.ping()
+    await services.vectors.ping()
+    return {"status": "ready"}

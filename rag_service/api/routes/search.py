@@ -1,0 +1,29 @@
+"""Searching without asking: what the retriever finds, with its scores."""
+
+from fastapi import APIRouter
+
+from rag_service.api.deps import Admin, ProtectedRoute, Svc
+from rag_service.api.schemas.knowledge import SearchAnswer, SearchHit, SearchRequest
+
+router = APIRouter(tags=["search"], route_class=ProtectedRoute)
+
+
+@router.post("/search")
+async def search(body: SearchRequest, _: Admin, services: Svc) -> SearchAnswer:
+    """The chunks nearest to a question, best first."""
+    knowledge_base = await services.documents.knowledge_base(body.knowledge_base)
+    found = await services.retriever.retrieve(body.query, knowledge_base.id, limit=body.limit)
+    hits = [
+        SearchHit(
+            chunk_id=hit.source.chunk.id,
+            document_id=hit.source.document_id,
+            filename=hit.source.filename,
+            title=hit.source.title,
+            headings=hit.source.chunk.headings,
+            page=hit.source.chunk.page,
+            text=hit.source.chunk.text,
+            score=hit.score,
+        )
+        for hit in found.hits
+    ]
+    return SearchAnswer(hits=hits, timings=found.timings)

@@ -1,0 +1,1 @@
+"""The shapes of requests and responses; unknown fields are refused."""

@@ -1,0 +1,84 @@
+"""Shapes of turns and conversations."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from rag_service.api.schemas.base import Question, Request, Response, Slug
+
+
+class ChatRequest(Request):
+    message: Question
+    conversation_id: UUID | None = Field(default=None, description="goes on with a conversation of yours")
+    parent_message_id: UUID | None = Field(
+        default=None, description="the message this one follows; the last if unset"
+    )
+    knowledge_base: Slug | None = Field(
+        default=None, description="asked in a new conversation; `default` if unset"
+    )
+    stream: bool = Field(default=True, description="server-sent events, or one JSON when the answer is whole")
+
+
+class CitationOut(Response):
+    number: int
+    document_id: UUID
+    chunk_id: UUID
+    answer_span: tuple[int, int]
+    quote: str
+    source_span: tuple[int, int]
+    page: int | None
+
+
+class SourceOut(Response):
+    number: int
+    document_id: UUID
+    chunk_id: UUID
+    filename: str
+    title: str
+    headings: list[str]
+    page: int | None
+    score: float
+    text: str
+    context: str = ""
+
+
+class ChatAnswer(Response):
+    """A turn that was not streamed."""
+
+    conversation_id: UUID
+    message_id: UUID
+    answer: str
+    citations: list[CitationOut]
+    sources: list[SourceOut]
+    finish_reason: str
+    model: str
+    degraded: bool
+    usage: dict[str, Any]
+    timings: dict[str, float]
+
+
+class ConversationOut(Response):
+    id: UUID
+    title: str
+    knowledge_base: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class MessageOut(Response):
+    id: UUID
+    parent_id: UUID | None
+    role: str
+    state: str
+    content: str
+    sources: list[dict[str, Any]]
+    citations: list[dict[str, Any]]
+    model: str | None
+    prompts: list[dict[str, Any]]
+    usage: dict[str, Any]
+    timings: dict[str, Any]
+    finish_reason: str | None
+    error_code: str | None
+    created_at: datetime

@@ -1,0 +1,73 @@
+"""Server-sent events: frames of JSON with an id each, and a ping while nothing happens."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+
+from rag_service.chat.events import TERMINAL, Event
+from rag_service.chat.service import Run
+
+T = TypeVar("T")
+
+PING_SECONDS = 15.0
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+def frame(name: str, number: int, data: dict[str, Any]) -> bytes:
+    """One event. `name` and `number` are ours; whatever a user or a document says is inside the JSON."""
+    return format_sse_event(
+        event=name, id=str(number), data_str=json.dumps(data, ensure_ascii=False, default=str)
+    )
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """An event as JSON's types."""
+    return asdict(event)
+
+
+async def turn_frames(run: Run) -> AsyncIterator[bytes]:
+    """A turn's events. When the reader leaves before the end, the turn is stopped."""
+    ended = False
+    try:
+        async with aclosing(run.follow()) as events, aclosing(_with_pings(events)) as frames:
+            async for item in frames:
+                if item is None:
+                    yield KEEPALIVE_COMMENT
+                    continue
+                number, event = item
+                ended = isinstance(event, TERMINAL)
+                yield frame(event.name, number, event_data(event))
+    finally:
+        if not ended:
+            run.stop()
+
+
+async def _with_pings(items: AsyncIterator[T]) -> AsyncGenerator[T | None, None]:
+    """The items, and None whenever none came for `PING_SECONDS`."""
+    upcoming: asyncio.Task[T] | None = None
+    try:
+        while True:
+            upcoming = upcoming or asyncio.ensure_future(anext(items))
+            done, _ = await asyncio.wait([upcoming], timeout=PING_SECONDS)
+            if not done:
+                yield None
+                continue
+            finished, upcoming = upcoming, None
+            try:
+                yield finished.result()
+            except StopAsyncIteration:
+                return
+    finally:
+        if upcoming is not None:
+            upcoming.cancel()
+            await asyncio.wait([upcoming])
+
+
+def stream(frames: AsyncIterator[bytes]) -> EventSourceResponse:
+    """A response of frames that no proxy buffers and no cache keeps."""
+    return EventSourceResponse(frames, headers=HEADERS)

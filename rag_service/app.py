@@ -1,0 +1,118 @@
+"""The ASGI app: built from settings, with everything it works with made once and closed once."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from rag_service import __version__
+from rag_service.api import problems
+from rag_service.api.deps import Services
+from rag_service.api.middleware import BodyLimit, RequestContext
+from rag_service.api.routes import chat, conversations, documents, health, jobs, knowledge_bases, search
+from rag_service.auth.service import KeyService
+from rag_service.blobs import BlobStore
+from rag_service.chat.llm import load_chat_model
+from rag_service.chat.service import ChatService
+from rag_service.db.engine import Database
+from rag_service.db.migrate import migrate
+from rag_service.db.repositories.conversations import mark_interrupted
+from rag_service.db.repositories.knowledge_bases import KnowledgeBases
+from rag_service.documents.service import DocumentService
+from rag_service.errors import RagError
+from rag_service.knowledge.embeddings import load_embedder
+from rag_service.knowledge.retriever import Retriever
+from rag_service.knowledge.vectors import ChromaIndex
+from rag_service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+API = "/api/v1"
+JSON_BYTES = 256 * 1024
+
+
+@dataclass
+class StartupState:
+    """How far the process has come; `failure` is why it cannot start."""
+
+    services: Services | None = None
+    waiting_for: str = "connecting to the database"
+    failure: RagError | None = None
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The app. Its lifespan starts loading at once, and meanwhile answers 503 with what it waits for."""
+    startup = StartupState()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            starting = asyncio.create_task(_start(settings, startup, stack))
+            try:
+                yield
+            finally:
+                starting.cancel()
+                with suppress(asyncio.CancelledError, RagError):
+                    await starting
+
+    app = FastAPI(
+        title="rag-service", version=__version__, lifespan=lifespan, openapi_url=f"{API}/openapi.json"
+    )
+    app.state.startup = startup
+    problems.install(app)
+    app.include_router(health.router)
+    for module in (chat, conversations, knowledge_bases, documents, jobs, search):
+        app.include_router(module.router, prefix=API)
+    app.add_middleware(BodyLimit, json_bytes=JSON_BYTES, upload_bytes=settings.max_upload_bytes)
+    app.add_middleware(RequestContext)
+    return app
+
+
+async def _start(settings: Settings, startup: StartupState, stack: AsyncExitStack) -> None:
+    """Build the services; what was opened is closed by `stack`, in reverse."""
+    try:
+        startup.services = await _build(settings, startup, stack)
+        logger.info("api ready", extra={"answers_with": settings.answers_with})
+    except RagError as error:
+        startup.failure, startup.waiting_for = error, error.detail
+        logger.critical("cannot start", extra={"reason": error.detail})
+
+
+async def _build(settings: Settings, startup: StartupState, stack: AsyncExitStack) -> Services:
+    settings = settings.connected()
+    assert settings.database_url and settings.chroma_url  # noqa: S101 - connected() promises both
+    # Loading takes seconds of pure computing, the database perhaps as long to come up: both at once.
+    loading = asyncio.create_task(asyncio.to_thread(load_embedder, settings))
+    model_loading = asyncio.create_task(asyncio.to_thread(load_chat_model, settings))
+    database = Database(
+        settings.database_url.get_secret_value(), pool=settings.database_pool, application="rag-api"
+    )
+    stack.push_async_callback(database.close)
+    await migrate(database)
+    keys = KeyService(database, settings.secret())
+    await keys.ensure_admin(settings)
+    startup.waiting_for = "loading the embedding model"
+    embedder, model = await loading, await model_loading
+    async with database.transaction() as session:
+        await KnowledgeBases(session).ensure("default", "Default", embedder.fingerprint)
+        if interrupted := await mark_interrupted(session):
+            logger.warning("answers were cut short by the last stop", extra={"count": interrupted})
+    vectors = ChromaIndex(settings.chroma_url)
+    retriever = Retriever(database, vectors, embedder)
+    chat_service = ChatService(settings, database, retriever, embedder, model)
+    stack.push_async_callback(chat_service.close)
+    return Services(
+        settings=settings,
+        database=database,
+        keys=keys,
+        chat=chat_service,
+        documents=DocumentService(
+            database, BlobStore(settings.blob_dir), max_file_bytes=settings.max_file_bytes
+        ),
+        retriever=retriever,
+        embedder=embedder,
+        vectors=vectors,
+    )

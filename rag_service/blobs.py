@@ -1,0 +1,74 @@
+"""Original files, kept as they came, under names that the server makes."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from rag_service.errors import TooLarge
+
+
+@dataclass(frozen=True)
+class StoredBlob:
+    """A file in the store: its name there, SHA-256 in hex, and size in bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+class BlobStore:
+    """A folder of files, two levels deep. A name is random: nothing of the caller's is ever a path."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def put(self, chunks: AsyncIterator[bytes], *, limit: int) -> StoredBlob:
+        """Write a stream to disk while hashing and counting; whole and synced, or not there at all.
+
+        Raises:
+            TooLarge: more than `limit` bytes came; nothing is kept.
+        """
+        name = uuid4().hex
+        final = self.path(name)
+        temporary = final.with_suffix(".part")
+        await asyncio.to_thread(temporary.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
+        digest, size = hashlib.sha256(), 0
+        file = await asyncio.to_thread(temporary.open, "xb")
+        try:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > limit:
+                    raise TooLarge(
+                        f"The file is larger than the limit of {limit:,} bytes (RAG_MAX_FILE_BYTES)."
+                    )
+                digest.update(chunk)
+                await asyncio.to_thread(file.write, chunk)
+            file.flush()
+            await asyncio.to_thread(os.fsync, file.fileno())
+            file.close()
+            temporary.rename(final)
+        finally:
+            file.close()
+            temporary.unlink(missing_ok=True)
+        return StoredBlob(name, digest.hexdigest(), size)
+
+    def path(self, name: str) -> Path:
+        """Where a stored file lies."""
+        return self._root / name[:2] / name
+
+    def delete(self, name: str) -> None:
+        self.path(name).unlink(missing_ok=True)
+
+
+async def read_file(path: Path, size: int = 1024 * 1024) -> AsyncIterator[bytes]:
+    """A local file as a stream of blocks."""
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        while block := await asyncio.to_thread(file.read, size):
+            yield block
+    finally:
+        file.close()

@@ -1,0 +1,1 @@
+"""Answering: one turn from a question to a saved, cited answer."""

@@ -1,0 +1,268 @@
+"""The chain of a turn, in LangChain's expression language:
+
+    remember | condense | retrieve | answer | save
+
+`remember` to `retrieve` fill in a `Turn`; `answer` makes events of it; `save` passes them on and, behind the
+last one, stores the answer.
+"""
+
+import logging
+import re
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
+
+from rag_service.chat import extractive
+from rag_service.chat.citations import CitationStream
+from rag_service.chat.events import Citation, Delta, Done, Event, Source, Sources
+from rag_service.chat.llm import ChatModel, Completion
+from rag_service.chat.memory import transcript
+from rag_service.chat.prompts import Prompt
+from rag_service.errors import ModelUnavailable
+from rag_service.knowledge.embeddings import Embedder
+from rag_service.knowledge.retriever import Hit, Retriever
+from rag_service.knowledge.tokens import estimate_tokens
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Record:
+    """What is stored of an answer; filled in as it comes, so that a turn cut short keeps what it had."""
+
+    text: str = ""
+    sources: list[Source] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
+    query: str = ""
+    model: str = "extractive"
+    prompts: list[dict[str, Any]] = field(default_factory=list)
+    usage: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    finish_reason: str = "stop"
+    degraded: bool = False
+    started: float = field(default_factory=time.perf_counter)
+
+    def note(self, event: Event) -> None:
+        """Take in an event on its way out."""
+        match event:
+            case Sources(sources):
+                self.sources = list(sources)
+            case Delta(text):
+                if not self.text:
+                    self.timings["first_delta"] = self.elapsed()
+                self.text += text
+            case Citation():
+                self.citations.append(event)
+
+    def elapsed(self) -> float:
+        """Milliseconds since the turn began."""
+        return 1000 * (time.perf_counter() - self.started)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question on its way through the chain."""
+
+    message_id: UUID
+    conversation_id: UUID
+    knowledge_base_id: UUID
+    owner: str
+    question: str
+    record: Record
+    history: Sequence[BaseMessage] = ()
+    query: str = ""
+    hits: Sequence[Hit] = ()
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Everything the chain needs; built once a process. `model` is None where none is configured."""
+
+    retriever: Retriever
+    embedder: Embedder
+    model: ChatModel | None
+    prompts: dict[str, Prompt]
+    retrieve_chunks: int
+    refusal_score: float
+    context_tokens: int
+    load_history: Callable[[Turn], Awaitable[Sequence[BaseMessage]]]
+    save: Callable[[Turn], Awaitable[None]]
+
+    def chain(self) -> Runnable[Turn, Event]:
+        """The chain; stream it for events."""
+        return (
+            RunnableLambda(self._remember)
+            | RunnableLambda(self._condense)
+            | RunnableLambda(self._retrieve)
+            | RunnableGenerator(self._answer)
+            | RunnableGenerator(self._save)
+        )
+
+    async def _remember(self, turn: Turn) -> Turn:
+        before = time.perf_counter()
+        history = await self.load_history(turn)
+        turn.record.timings["memory"] = 1000 * (time.perf_counter() - before)
+        return replace(turn, history=history)
+
+    async def _condense(self, turn: Turn) -> Turn:
+        """What to search for: a question that follows on from others is rewritten to stand alone."""
+        before = time.perf_counter()
+        query = await self._standalone(turn) if turn.history else turn.question
+        turn.record.query = query
+        turn.record.timings["condense"] = 1000 * (time.perf_counter() - before)
+        return replace(turn, query=query)
+
+    async def _standalone(self, turn: Turn) -> str:
+        if self.model is not None:
+            prompt = self.prompts["condense"]
+            turn.record.prompts.append(prompt.mark)
+            message = prompt.message(history=transcript(turn.history[-6:]), question=turn.question)
+            try:
+                if rewritten := (await self.model.complete([message])).strip():
+                    return rewritten[:2000]
+            except ModelUnavailable as error:
+                logger.warning("searching without a rewritten question", extra={"reason": error.detail})
+        # Without a model the question before lends its words to this one.
+        asked = [message.text for message in turn.history if isinstance(message, HumanMessage)]
+        return "\n".join([*asked[-1:], turn.question])
+
+    async def _retrieve(self, turn: Turn) -> Turn:
+        found = await self.retriever.retrieve(turn.query, turn.knowledge_base_id, limit=self.retrieve_chunks)
+        turn.record.timings |= found.timings
+        return replace(turn, hits=found.hits)
+
+    async def _answer(self, turns: AsyncIterator[Turn]) -> AsyncIterator[tuple[Turn, Event]]:
+        async for turn in turns:
+            sources = self._sources(turn.hits)
+            if not turn.hits or turn.hits[0].score < self.refusal_score:
+                sources = []
+            yield turn, Sources(sources)
+            async with aclosing(self._text(turn, sources)) as events:
+                async for event in events:
+                    yield turn, event
+
+    async def _text(self, turn: Turn, sources: Sequence[Source]) -> AsyncGenerator[Event, None]:
+        """The answer proper: refused, generated, or quoted; quoted too when the model fails before its first word."""
+        if not sources:
+            turn.record.finish_reason = "refused"
+            yield Delta(extractive.not_found(turn.question))
+            return
+        if self.model is not None:
+            begun = False
+            async with aclosing(self._generate(self.model, turn, sources)) as events:
+                try:
+                    async for event in events:
+                        begun = True
+                        yield event
+                    return
+                except ModelUnavailable as error:
+                    if begun:
+                        raise
+                    logger.warning("quoting, since the language model failed", extra={"reason": error.detail})
+                    turn.record.degraded = True
+        async with aclosing(self._quote(turn, sources)) as quotes:
+            async for event in quotes:
+                yield event
+
+    async def _save(self, events: AsyncIterator[tuple[Turn, Event]]) -> AsyncIterator[Event]:
+        """Pass events on while taking note of them; behind the last, store the answer and say that it is done."""
+        turn: Turn | None = None
+        async for turn, event in events:
+            turn.record.note(event)
+            yield event
+        if turn is None:
+            return
+        record = turn.record
+        record.timings["total"] = record.elapsed()
+        await self.save(turn)
+        yield Done(
+            message_id=turn.message_id,
+            finish_reason=record.finish_reason,
+            model=record.model,
+            usage=record.usage,
+            timings=rounded(record.timings),
+            degraded=record.degraded,
+        )
+
+    def _sources(self, hits: Sequence[Hit]) -> list[Source]:
+        """As many of the hits as fit in the context's budget, numbered."""
+        count = self.model.tokens.count if self.model else estimate_tokens
+        sources: list[Source] = []
+        spent = 0
+        for hit in hits:
+            chunk = hit.source.chunk
+            spent += count(chunk.text) + 30  # its tags, title and number
+            if sources and spent > self.context_tokens:
+                break
+            sources.append(
+                Source(
+                    number=len(sources) + 1,
+                    document_id=hit.source.document_id,
+                    chunk_id=chunk.id,
+                    filename=hit.source.filename,
+                    title=hit.source.title,
+                    headings=chunk.headings,
+                    page=chunk.page,
+                    score=round(hit.score, 4),
+                    text=chunk.text,
+                    context=chunk.context,
+                )
+            )
+        return sources
+
+    async def _quote(self, turn: Turn, sources: Sequence[Source]) -> AsyncGenerator[Event, None]:
+        before = time.perf_counter()
+        quotes = await extractive.best_sentences(turn.query, sources, self.embedder)
+        turn.record.timings["quote"] = 1000 * (time.perf_counter() - before)
+        for event in extractive.answer(turn.question, quotes):
+            yield event
+
+    async def _generate(
+        self, model: ChatModel, turn: Turn, sources: Sequence[Source]
+    ) -> AsyncGenerator[Event, None]:
+        """The model's answer with its citations checked. Raises ModelUnavailable."""
+        before = time.perf_counter()
+        record = turn.record
+        system, question = self.prompts["answer"], self.prompts["question"]
+        messages = [
+            system.message(),
+            *turn.history,
+            question.message(sources=as_text(sources), question=turn.question),
+        ]
+        record.prompts += [system.mark, question.mark]
+        record.timings["prompt"] = 1000 * (time.perf_counter() - before)
+        completion, citations = Completion(), CitationStream(sources)
+        async with aclosing(model.stream(messages, completion)) as pieces:
+            async for piece in pieces:
+                for event in citations.feed(piece):
+                    yield event
+        for event in citations.finish():
+            yield event
+        record.model, record.usage = model.name, completion.usage
+        record.finish_reason = completion.finish_reason or "stop"
+
+
+_TAG = re.compile(r"<(?=/?source\b)", re.IGNORECASE)
+
+
+def as_text(sources: Sequence[Source]) -> str:
+    """The sources for a prompt, each between tags that nothing inside it can close."""
+    parts = []
+    for source in sources:
+        title = _TAG.sub("(", source.title).replace('"', "'")
+        place = f' page="{source.page}"' if source.page else ""
+        lines = [" > ".join(source.headings), source.context, source.text]
+        body = _TAG.sub("(", "\n".join(line for line in lines if line))
+        parts.append(f'<source number="{source.number}" title="{title}"{place}>\n{body}\n</source>')
+    return "\n\n".join(parts)
+
+
+def rounded(timings: dict[str, float]) -> dict[str, float]:
+    """Milliseconds to one decimal."""
+    return {name: round(value, 1) for name, value in timings.items()}

@@ -1,0 +1,98 @@
+"""From `[n]` in a model's text to checked citations: every number is a source that was sent, every quote verbatim."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from rag_service.chat.events import Citation, Delta, Source
+from rag_service.knowledge.sentences import sentence_spans, words
+
+_MARK = re.compile(r"\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\]")
+_BEGUN = re.compile(r"\s*\[[\d\s,;]{0,24}\Z|\s+\Z")
+_ANY_MARK = re.compile(r"\s*\[\d{1,3}\]")
+
+
+class CitationStream:
+    """Takes a model's tokens, gives deltas and citations. A mark is held back until it is whole."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = {source.number: source for source in sources}
+        self._held = ""
+        self.text = ""
+
+    def feed(self, token: str) -> Iterator[Delta | Citation]:
+        """What the token settles."""
+        self._held += token
+        while match := _MARK.search(self._held):
+            before, self._held = self._held[: match.start()], self._held[match.end() :]
+            numbers = [int(number) for number in re.split(r"[\s,;]+", match.group(1))]
+            valid = [number for number in dict.fromkeys(numbers) if number in self._sources]
+            yield from self._emit(before if valid else before.rstrip(" "))
+            yield from self._cite(valid)
+        begun = _BEGUN.search(self._held)
+        cut = begun.start() if begun else len(self._held)
+        settled, self._held = self._held[:cut], self._held[cut:]
+        yield from self._emit(settled)
+
+    def finish(self) -> Iterator[Delta | Citation]:
+        """What was still held back when the model ended."""
+        rest, self._held = self._held, ""
+        yield from self._emit(rest.rstrip())
+
+    def _emit(self, text: str) -> Iterator[Delta]:
+        if text:
+            self.text += text
+            yield Delta(text)
+
+    def _cite(self, numbers: Sequence[int]) -> Iterator[Delta | Citation]:
+        start, end = _claim(self.text)
+        for number in numbers:
+            yield from self._emit(f"[{number}]")
+            if start < end:
+                yield cite(self._sources[number], self.text[start:end], (start, end))
+
+
+def _claim(text: str) -> tuple[int, int]:
+    """Where the sentence that a mark at the end of `text` belongs to begins and ends, marks left out."""
+    spans = sentence_spans(text)
+    if not spans:
+        return 0, 0
+    start, end = spans[-1]
+    while (mark := _ANY_MARK.search(text, start, end)) and mark.end() == end:
+        end = mark.start()
+    return start, end
+
+
+def cite(source: Source, claim: str, answer_span: tuple[int, int]) -> Citation:
+    """The citation of a claim, with the passage of the source that supports it best."""
+    start, end = best_quote(source.text, claim)
+    return Citation(
+        number=source.number,
+        document_id=source.document_id,
+        chunk_id=source.chunk_id,
+        answer_span=answer_span,
+        quote=source.text[start:end],
+        source_span=(start, end),
+        page=source.page,
+    )
+
+
+def best_quote(text: str, claim: str) -> tuple[int, int]:
+    """The span of the sentence in `text` that shares most with the claim, rare words counting more.
+
+    A word's weight is the logarithm of how many sentences it sets apart, and a long sentence is no better for
+    being long: the shared weight is divided by the root of the sentence's own.
+    """
+    spans = sentence_spans(text) or [(0, len(text))]
+    bags = [Counter(words(text[start:end])) for start, end in spans]
+    frequency = Counter(word for bag in bags for word in bag)
+    weight = {word: math.log(1 + len(bags) / count) for word, count in frequency.items()}
+    wanted = set(words(claim))
+
+    def shared(bag: Counter[str]) -> float:
+        total = sum(weight[word] for word in bag)
+        return sum(weight[word] for word in bag if word in wanted) / math.sqrt(total) if total else 0.0
+
+    best = max(range(len(spans)), key=lambda index: (shared(bags[index]), -index))
+    return spans[best]

@@ -1,0 +1,90 @@
+"""What happens in a turn, in the order it is told: `start`, `sources`, then `delta` and `citation`, then one end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Source:
+    """A chunk that an answer may cite. `number` counts from 1 in order of relevance; `context` is the header row of a
+    table that `text` continues."""
+
+    number: int
+    document_id: UUID
+    chunk_id: UUID
+    filename: str
+    title: str
+    headings: Sequence[str]
+    page: int | None
+    score: float
+    text: str
+    context: str = ""
+
+
+@dataclass(frozen=True)
+class Start:
+    name: ClassVar[str] = "start"
+    run_id: UUID
+    conversation_id: UUID
+    message_id: UUID
+
+
+@dataclass(frozen=True)
+class Sources:
+    name: ClassVar[str] = "sources"
+    sources: Sequence[Source]
+
+
+@dataclass(frozen=True)
+class Delta:
+    """The next piece of the answer's text."""
+
+    name: ClassVar[str] = "delta"
+    text: str
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A claim of the answer, and the words of a source that it rests on.
+
+    `answer_span` is [start, end) in the characters of the answer; `quote` stands verbatim at `source_span` of
+    the source's text.
+    """
+
+    name: ClassVar[str] = "citation"
+    number: int
+    document_id: UUID
+    chunk_id: UUID
+    answer_span: tuple[int, int]
+    quote: str
+    source_span: tuple[int, int]
+    page: int | None
+
+
+@dataclass(frozen=True)
+class Done:
+    """The turn ended as it should. `finish_reason` is `stop`, `length`, `refused` or `stopped`."""
+
+    name: ClassVar[str] = "done"
+    message_id: UUID
+    finish_reason: str
+    model: str
+    usage: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    degraded: bool = False
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The turn ended in an error; what was streamed before is saved and marked as failed."""
+
+    name: ClassVar[str] = "error"
+    code: str
+    detail: str
+    retryable: bool
+
+
+Event = Start | Sources | Delta | Citation | Done | Failed
+TERMINAL = (Done, Failed)

@@ -1,0 +1,188 @@
+"""`rag`: serve, ask, chat, keys."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rag_service import logs
+from rag_service.client import Client
+from rag_service.errors import RagError
+from rag_service.first_run import print_turn, welcome
+from rag_service.settings import Settings, load_settings
+from rag_service.supervisor import serve as supervise
+
+if TYPE_CHECKING:
+    from rag_service.auth.service import KeyService
+
+app = typer.Typer(
+    help="Answers from your own documents, with proof.", no_args_is_help=True, add_completion=False
+)
+keys_app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+console = Console()
+
+Url = Annotated[str | None, typer.Option("--url", help="The server; the one on this machine if unset.")]
+Key = Annotated[str | None, typer.Option("--key", envvar="RAG_API_KEY", help="The admin key file if unset.")]
+Base = Annotated[str | None, typer.Option("--knowledge-base", "-k", help="Its slug; `default` if unset.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")]
+
+
+@app.command()
+def serve() -> None:
+    """Start everything that is needed and not configured elsewhere, and serve until Ctrl-C."""
+    settings = load_settings()
+    logs.configure("warning")
+
+    async def ready(connected: Settings) -> None:
+        await welcome(connected, console)
+
+    sys.exit(asyncio.run(supervise(settings, ready=ready, console=console)))
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    knowledge_base: Base = None,
+    conversation: Annotated[str | None, typer.Option(help="Go on with this conversation.")] = None,
+    url: Url = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask one question; the answer streams, its sources below it."""
+
+    async def run() -> None:
+        async with Client.of(load_settings(), url=url, key=key) as client:
+            events = client.ask(question, conversation_id=conversation, knowledge_base=knowledge_base)
+            if as_json:
+                sys.stdout.write(json.dumps(await _collect(events), ensure_ascii=False) + "\n")
+                return
+            end = await print_turn(events, console)
+            console.print(f"\n[dim]conversation {end['conversation_id']}[/]", highlight=False)
+
+    asyncio.run(run())
+
+
+async def _collect(events: AsyncIterator[tuple[str, dict[str, object]]]) -> dict[str, object]:
+    """A turn as one object: the answer, what it cites, how it ended."""
+    text: list[str] = []
+    citations: list[dict[str, object]] = []
+    result: dict[str, object] = {}
+    async for name, data in events:
+        match name:
+            case "delta":
+                text.append(str(data["text"]))
+            case "citation":
+                citations.append(data)
+            case _:
+                result |= data
+    return {**result, "answer": "".join(text), "citations": citations}
+
+
+@app.command()
+def chat(knowledge_base: Base = None, url: Url = None, key: Key = None) -> None:
+    """Hold a conversation; an empty line or Ctrl-D ends it."""
+
+    async def run() -> None:
+        conversation: str | None = None
+        async with Client.of(load_settings(), url=url, key=key) as client:
+            while question := (await asyncio.to_thread(_read_line)).strip():
+                try:
+                    events = client.ask(question, conversation_id=conversation, knowledge_base=knowledge_base)
+                    conversation = (await print_turn(events, console))["conversation_id"]
+                except RagError as error:
+                    console.print(f"[red]{error.detail}[/]")
+
+    asyncio.run(run())
+
+
+def _read_line() -> str:
+    try:
+        return console.input("[bold]You:[/] ")
+    except EOFError:
+        return ""
+
+
+@keys_app.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="What or whom it is for.")],
+    role: Annotated[str, typer.Option(help="`admin` or `chat`.")] = "chat",
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and show it, once."""
+    if role not in ("admin", "chat"):
+        raise typer.BadParameter("A role is `admin` or `chat`.", param_hint="--role")
+
+    async def run() -> None:
+        async with _key_service() as keys:
+            key, text = await keys.create(name, "admin" if role == "admin" else "chat")
+        if as_json:
+            sys.stdout.write(json.dumps({"key": text, "prefix": key.prefix, "role": key.role}) + "\n")
+            return
+        console.print("Keep it now: it is not shown again.")
+        console.out(text, highlight=False)
+
+    asyncio.run(run())
+
+
+@keys_app.command("list")
+def list_keys() -> None:
+    """All keys, by prefix."""
+
+    async def run() -> None:
+        async with _key_service() as keys:
+            found = await keys.all()
+        table = Table("Prefix", "Role", "Name", "Created", "Last used", "Revoked")
+        for key in found:
+            dates = (key.created_at, key.last_used_at, key.revoked_at)
+            table.add_row(
+                key.prefix, key.role, key.name, *(f"{date:%Y-%m-%d %H:%M}" if date else "" for date in dates)
+            )
+        console.print(table)
+
+    asyncio.run(run())
+
+
+@keys_app.command("revoke")
+def revoke_key(prefix: Annotated[str, typer.Argument(help="As `rag keys list` shows it.")]) -> None:
+    """End a key; its next request is refused."""
+
+    async def run() -> None:
+        async with _key_service() as keys:
+            key = await keys.revoke(prefix)
+        console.print(f"Revoked {key.prefix} ({key.name}).", highlight=False)
+
+    asyncio.run(run())
+
+
+@asynccontextmanager
+async def _key_service() -> AsyncIterator["KeyService"]:
+    from rag_service.auth.service import KeyService
+    from rag_service.db.engine import Database
+
+    settings = load_settings().connected()
+    assert settings.database_url  # noqa: S101 - connected() promises it
+    database = Database(settings.database_url.get_secret_value(), pool=2, application="rag-keys")
+    try:
+        yield KeyService(database, settings.secret())
+    finally:
+        await database.close()
+
+
+def main() -> None:
+    """The entry point: our own errors are one sentence, not a trace."""
+    try:
+        app()
+    except RagError as error:
+        print(f"rag: {error.detail}", file=sys.stderr)  # noqa: T201 - a command's own last word
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

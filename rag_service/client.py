@@ -1,0 +1,121 @@
+"""A small client of the public API: what `rag ask` and the first start use."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from rag_service.errors import ConfigurationError, RagError, Unavailable
+from rag_service.settings import Settings
+
+UPLOAD_FILES = 20
+"""Files sent in one request: few enough to keep a request small, many enough to be quick."""
+
+
+class Client:
+    """Talks to one server with one key. Errors of the server come back as RagError with its code and sentence."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url
+        self._http = httpx.AsyncClient(
+            base_url=f"{url}/api/v1",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=httpx.Timeout(30, read=120),
+            trust_env=False,
+        )
+
+    @classmethod
+    def of(cls, settings: Settings, *, url: str | None = None, key: str | None = None) -> Self:
+        """A client of the server on this machine, with its admin key, unless told otherwise.
+
+        Raises:
+            ConfigurationError: there is no key to use.
+        """
+        found = settings.local_endpoints()
+        address = url or (found.api_url if found else f"http://{settings.host}:{settings.port}")
+        if key is None:
+            try:
+                key = settings.admin_key_file.read_text().strip()
+            except OSError as error:
+                raise ConfigurationError(
+                    f"No key: {settings.admin_key_file} cannot be read. Start the server with `rag serve`, "
+                    "or give a key with --key or RAG_API_KEY."
+                ) from error
+        return cls(address, key)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def ask(
+        self, message: str, *, conversation_id: str | None = None, knowledge_base: str | None = None
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """The events of a turn as (name, data). Raises RagError where the turn ends in an error."""
+        body: dict[str, Any] = {"message": message}
+        if conversation_id:
+            body["conversation_id"] = conversation_id
+        if knowledge_base:
+            body["knowledge_base"] = knowledge_base
+        async with self._answered("POST", "/chat", json=body) as response:
+            async for name, data in _events(response):
+                if name == "error":
+                    raise RagError(data["detail"], code=data["code"])
+                yield name, data
+
+    async def upload(self, slug: str, files: Sequence[tuple[Path, str]]) -> list[dict[str, Any]]:
+        """Hand in files under the names given; the jobs that will read them."""
+        jobs: list[dict[str, Any]] = []
+        for start in range(0, len(files), UPLOAD_FILES):
+            async with AsyncExitStack() as stack:
+                parts = [
+                    ("files", (name, stack.enter_context(path.open("rb"))))
+                    for path, name in files[start : start + UPLOAD_FILES]
+                ]
+                path = f"/knowledge-bases/{slug}/documents"
+                async with self._answered("POST", path, files=parts) as response:
+                    jobs += json.loads(await response.aread())["jobs"]
+        return jobs
+
+    async def job(self, job_id: str) -> dict[str, Any]:
+        """A job as it stands."""
+        async with self._answered("GET", f"/jobs/{job_id}") as response:
+            found: dict[str, Any] = json.loads(await response.aread())
+            return found
+
+    @asynccontextmanager
+    async def _answered(self, method: str, path: str, **request: Any) -> AsyncIterator[httpx.Response]:
+        """A response that is no error, still to be read."""
+        try:
+            async with self._http.stream(method, path, **request) as response:
+                if response.is_error:
+                    raise _problem(response.status_code, await response.aread())
+                yield response
+        except httpx.TransportError as error:
+            raise Unavailable(
+                f"The server at {self._url} does not answer. Is `rag serve` running?"
+            ) from error
+
+
+def _problem(status: int, body: bytes) -> RagError:
+    try:
+        said = json.loads(body)
+        return RagError(said["detail"], code=said["code"])
+    except (ValueError, KeyError, TypeError):
+        return RagError(f"The server answered with status {status}.")
+
+
+async def _events(response: httpx.Response) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    name = ""
+    async for line in response.aiter_lines():
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line.removeprefix("data: "))

@@ -1,0 +1,63 @@
+"""The database: one engine a process, short transactions, errors of our own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from rag_service.errors import DatabaseUnavailable
+
+COMMAND_SECONDS = 60
+POOL_WAIT_SECONDS = 10
+
+
+class Database:
+    """One engine and its sessions. Built once a process, closed once."""
+
+    def __init__(self, url: str, *, pool: int = 10, application: str = "rag-service") -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=POOL_WAIT_SECONDS,
+            pool_pre_ping=True,
+            connect_args={
+                "timeout": 5,
+                # A database that is stopped, not dead, must not hold a request for ever.
+                "command_timeout": COMMAND_SECONDS,
+                "server_settings": {"application_name": application},
+            },
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """One transaction: committed at the end of the block, rolled back on any error.
+
+        Raises:
+            DatabaseUnavailable: the server cannot be reached, or was lost in between.
+        """
+        try:
+            async with self._sessions() as session, session.begin():
+                yield session
+        except (OperationalError, InterfaceError, PoolTimeoutError, OSError, TimeoutError) as error:
+            raise DatabaseUnavailable("The database does not answer; try again in a moment.") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DatabaseUnavailable("The connection to the database was lost; try again.") from error
+            raise
+
+    async def ping(self) -> None:
+        """Raises DatabaseUnavailable unless a trivial query is answered within two seconds."""
+        try:
+            async with asyncio.timeout(2), self.transaction() as session:
+                await session.execute(text("SELECT 1"))
+        except TimeoutError as error:
+            raise DatabaseUnavailable("The database does not answer within two seconds.") from error
+
+    async def close(self) -> None:
+        await self.engine.dispose()

@@ -1,0 +1,32 @@
+"""The tables. Import from here, so that the metadata is always whole."""
+
+from rag_service.db.models.base import Base, new_id
+from rag_service.db.models.chat import Conversation, Message, MessageState, Role
+from rag_service.db.models.keys import ApiKey, KeyRole
+from rag_service.db.models.knowledge import (
+    Chunk,
+    Document,
+    DocumentVersion,
+    Embedding,
+    Job,
+    KnowledgeBase,
+    VersionState,
+)
+
+__all__ = [
+    "ApiKey",
+    "Base",
+    "Chunk",
+    "Conversation",
+    "Document",
+    "DocumentVersion",
+    "Embedding",
+    "Job",
+    "KeyRole",
+    "KnowledgeBase",
+    "Message",
+    "MessageState",
+    "Role",
+    "VersionState",
+    "new_id",
+]

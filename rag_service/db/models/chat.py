@@ -1,0 +1,52 @@
+"""Conversation memory: conversations and their messages."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from rag_service.db.models.base import Base, CreatedAt, Id
+
+Role = Literal["user", "assistant"]
+MessageState = Literal["streaming", "complete", "stopped", "failed", "interrupted"]
+
+
+class Conversation(Base):
+    """A thread of turns that belongs to one caller."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (Index("ix_conversations_owner_updated_at_id", "owner", "updated_at", "id"),)
+
+    id: Mapped[Id]
+    owner: Mapped[str] = mapped_column(String(100), doc="the principal's subject")
+    knowledge_base_id: Mapped[UUID] = mapped_column(ForeignKey("knowledge_bases.id", ondelete="CASCADE"))
+    title: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+
+
+class Message(Base):
+    """A question, or an answer with all that made it."""
+
+    __tablename__ = "messages"
+    __table_args__ = (Index("ix_messages_conversation_id_id", "conversation_id", "id"),)
+
+    id: Mapped[Id]
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
+    role: Mapped[Role] = mapped_column(String(16))
+    state: Mapped[MessageState] = mapped_column(String(16))
+    content: Mapped[str] = mapped_column(Text, default="")
+    sources: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    citations: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    retrieval_query: Mapped[str | None] = mapped_column(Text, doc="what was searched for")
+    model: Mapped[str | None] = mapped_column(String(200))
+    prompts: Mapped[list[dict[str, Any]]] = mapped_column(default=list, doc="name, version and hash of each")
+    usage: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    timings: Mapped[dict[str, Any]] = mapped_column(default=dict, doc="milliseconds")
+    finish_reason: Mapped[str | None] = mapped_column(String(32))
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[CreatedAt]
+    finished_at: Mapped[datetime | None]

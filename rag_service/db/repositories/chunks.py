@@ -1,0 +1,113 @@
+"""Queries on chunks and their embeddings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rag_service.db.models import Chunk, Document, DocumentVersion, Embedding, KnowledgeBase
+
+
+@dataclass(frozen=True)
+class ReadableChunk:
+    """A chunk that may be quoted: of the active version of a document that exists."""
+
+    chunk: Chunk
+    document_id: UUID
+    filename: str
+    title: str
+
+
+class Chunks:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def replace(self, version_id: UUID, rows: Sequence[dict[str, Any]]) -> None:
+        """Make these the chunks of a version. Run again after a crash, it leaves the same rows."""
+        await self._session.execute(delete(Chunk).where(Chunk.version_id == version_id))
+        if rows:
+            await self._session.execute(insert(Chunk), rows)
+
+    async def ids_of(self, version_id: UUID) -> list[UUID]:
+        return list(await self._session.scalars(select(Chunk.id).where(Chunk.version_id == version_id)))
+
+    async def page_of(self, version_id: UUID, *, after: int, limit: int) -> list[Chunk]:
+        """Chunks of a version in order of the text, from the one behind ordinal `after`."""
+        return list(
+            await self._session.scalars(
+                select(Chunk)
+                .where(Chunk.version_id == version_id, Chunk.ordinal > after)
+                .order_by(Chunk.ordinal)
+                .limit(limit)
+            )
+        )
+
+    async def readable(self, knowledge_base_id: UUID, ids: Sequence[UUID]) -> dict[UUID, ReadableChunk]:
+        """Those of `ids` that belong to the active version of a living document of this knowledge base.
+
+        Every hit of an index passes through here, so a stale or foreign vector cannot reach an answer.
+        """
+        rows = await self._session.execute(
+            select(Chunk, Document.id, Document.name, DocumentVersion.title)
+            .join(DocumentVersion, DocumentVersion.id == Chunk.version_id)
+            .join(Document, Document.active_version_id == DocumentVersion.id)
+            .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
+            .where(
+                Chunk.id.in_(ids),
+                KnowledgeBase.id == knowledge_base_id,
+                KnowledgeBase.deleted_at.is_(None),
+                Document.deleted_at.is_(None),
+                DocumentVersion.state == "ready",
+            )
+        )
+        return {
+            chunk.id: ReadableChunk(chunk, document_id, name, title or name)
+            for chunk, document_id, name, title in rows
+        }
+
+    async def count(self, knowledge_base_id: UUID) -> int:
+        """Chunks that can be asked for."""
+        return (
+            await self._session.scalar(
+                select(func.count(Chunk.id))
+                .join(Document, Document.active_version_id == Chunk.version_id)
+                .where(Document.knowledge_base_id == knowledge_base_id, Document.deleted_at.is_(None))
+            )
+            or 0
+        )
+
+
+class Embeddings:
+    """Vectors by (model, content hash), float32."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def load(self, model: str, hashes: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The vectors already known, by content hash; each of shape (dimensions,)."""
+        found: dict[str, NDArray[np.float32]] = {}
+        for start in range(0, len(hashes), 5000):
+            rows = await self._session.execute(
+                select(Embedding.content_hash, Embedding.vector).where(
+                    Embedding.model == model, Embedding.content_hash.in_(hashes[start : start + 5000])
+                )
+            )
+            found |= {key: np.frombuffer(vector, dtype="<f4") for key, vector in rows}
+        return found
+
+    async def save(self, model: str, vectors: dict[str, NDArray[np.float32]]) -> None:
+        if not vectors:
+            return
+        await self._session.execute(
+            insert(Embedding).on_conflict_do_nothing(),
+            [
+                {"model": model, "content_hash": key, "vector": vector.astype("<f4").tobytes()}
+                for key, vector in vectors.items()
+            ],
+        )

@@ -1,0 +1,199 @@
+"""Queries on documents and their versions."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rag_service.blobs import StoredBlob
+from rag_service.db.models import Document, DocumentVersion, Job, KnowledgeBase, new_id
+from rag_service.errors import NotFound
+
+JOBS_CHANNEL = "rag_jobs"
+
+Outcome = Literal["added", "updated", "unchanged"]
+
+
+def clean_name(raw: str) -> str:
+    """A file name fit for display: no control or direction-changing characters, at most 255 long.
+
+    It never names anything on disk, so what remains of `../` is harmless text.
+    """
+    visible = "".join(
+        char
+        for char in unicodedata.normalize("NFC", raw)
+        if unicodedata.category(char) not in {"Cc", "Cf", "Cs"}
+    )
+    name = re.sub(r"\s+", " ", visible.replace("\\", "/")).strip(" /")
+    return name[-255:] or "untitled"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of an upload: the document, and the job that will read it (None when unchanged)."""
+
+    document: Document
+    job: Job | None
+    outcome: Outcome
+
+
+class Documents:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def accept(self, knowledge_base: KnowledgeBase, name: str, blob: StoredBlob) -> Accepted:
+        """Enter uploaded bytes as a new document, or a new version of the one of that name.
+
+        Document, version and job come into being in the caller's transaction, and the worker is
+        woken when it commits. Bytes equal to the active version's, or to one still being read, are
+        `unchanged`.
+        """
+        document, is_new = await self._lock_or_create(knowledge_base.id, name)
+        latest = await self._session.scalar(
+            select(DocumentVersion)
+            .where(DocumentVersion.document_id == document.id, DocumentVersion.state != "failed")
+            .order_by(DocumentVersion.number.desc())
+            .limit(1)
+        )
+        if latest is not None and latest.sha256 == blob.sha256:
+            return Accepted(document, None, "unchanged")
+        number = await self._session.scalar(
+            select(func.coalesce(func.max(DocumentVersion.number), 0) + 1).where(
+                DocumentVersion.document_id == document.id
+            )
+        )
+        version = DocumentVersion(
+            id=new_id(),
+            document_id=document.id,
+            number=number or 1,
+            sha256=blob.sha256,
+            size=blob.size,
+            blob=blob.name,
+            state="pending",
+        )
+        self._session.add(version)
+        await self._session.flush()
+        job = Job(
+            id=new_id(),
+            knowledge_base_id=knowledge_base.id,
+            document_id=document.id,
+            version_id=version.id,
+            state="queued",
+            done=0,
+            total=0,
+            attempts=0,
+            warnings=[],
+            fence=0,
+        )
+        self._session.add(job)
+        await self._session.flush()
+        await self._session.execute(text(f"NOTIFY {JOBS_CHANNEL}"))
+        return Accepted(document, job, "added" if is_new else "updated")
+
+    async def _lock_or_create(self, knowledge_base_id: UUID, name: str) -> tuple[Document, bool]:
+        created = await self._session.scalar(
+            insert(Document)
+            .values(id=new_id(), knowledge_base_id=knowledge_base_id, name=name)
+            .on_conflict_do_nothing()
+            .returning(Document.id)
+        )
+        # The lock makes two uploads of one name take turns, so that they number their versions apart.
+        document = await self._session.scalar(
+            select(Document)
+            .where(
+                Document.knowledge_base_id == knowledge_base_id,
+                Document.name == name,
+                Document.deleted_at.is_(None),
+            )
+            .with_for_update()
+        )
+        if document is None:
+            raise NotFound(f"{name!r} was deleted while it was being uploaded; upload it again.")
+        return document, created is not None
+
+    async def get(self, document_id: UUID) -> Document:
+        """Raises NotFound where there is none, or it was deleted."""
+        found = await self._session.scalar(
+            select(Document)
+            .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
+            .where(
+                Document.id == document_id, Document.deleted_at.is_(None), KnowledgeBase.deleted_at.is_(None)
+            )
+        )
+        if found is None:
+            raise NotFound("There is no such document.", code="document_not_found")
+        return found
+
+    async def page(
+        self, knowledge_base_id: UUID, *, after: UUID | None, limit: int
+    ) -> list[tuple[Document, DocumentVersion | None, Job | None]]:
+        """Documents in order of their ids, each with its newest version and that version's job."""
+        newest = (
+            select(DocumentVersion.id)
+            .where(DocumentVersion.document_id == Document.id)
+            .order_by(DocumentVersion.number.desc())
+            .limit(1)
+            .correlate(Document)
+            .scalar_subquery()
+        )
+        statement = (
+            select(Document, DocumentVersion, Job)
+            .outerjoin(DocumentVersion, DocumentVersion.id == newest)
+            .outerjoin(Job, Job.version_id == DocumentVersion.id)
+            .where(Document.knowledge_base_id == knowledge_base_id, Document.deleted_at.is_(None))
+            .order_by(Document.id)
+            .limit(limit)
+        )
+        if after is not None:
+            statement = statement.where(Document.id > after)
+        return [(row[0], row[1], row[2]) for row in await self._session.execute(statement)]
+
+    async def newest(self, document_id: UUID) -> tuple[DocumentVersion | None, Job | None]:
+        """A document's newest version and its job."""
+        row = (
+            await self._session.execute(
+                select(DocumentVersion, Job)
+                .outerjoin(Job, Job.version_id == DocumentVersion.id)
+                .where(DocumentVersion.document_id == document_id)
+                .order_by(DocumentVersion.number.desc())
+                .limit(1)
+            )
+        ).first()
+        return (row[0], row[1]) if row else (None, None)
+
+    async def version(self, version_id: UUID) -> DocumentVersion:
+        """Raises NotFound where there is none."""
+        found = await self._session.get(DocumentVersion, version_id)
+        if found is None:
+            raise NotFound("There is no such version.", code="version_not_found")
+        return found
+
+    async def activate(self, version: DocumentVersion, *, chunk_count: int) -> UUID | None:
+        """Make a version what its document says, in the caller's transaction.
+
+        Returns the version it takes the place of, if any. A version older than the active one, or
+        of a deleted document, is marked ready but does not become active: the last upload wins, and
+        a delete wins over both.
+        """
+        document = await self._session.get(Document, version.document_id, with_for_update=True)
+        version.state = "ready"
+        version.chunk_count = chunk_count
+        if document is None or document.deleted_at is not None:
+            return None
+        active = (
+            await self._session.get(DocumentVersion, document.active_version_id)
+            if document.active_version_id
+            else None
+        )
+        if active is not None and active.number > version.number:
+            return None
+        previous = document.active_version_id
+        document.active_version_id = version.id
+        version.activated_at = datetime.now(UTC)
+        return previous if previous != version.id else None

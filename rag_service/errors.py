@@ -1,0 +1,109 @@
+"""Every error this service raises on purpose.
+
+    RagError
+    ├── ConfigurationError     the process cannot start as configured
+    ├── InvalidInput      422  what was sent cannot be used; says what to change
+    ├── Unauthenticated   401  no credential, or not one we know
+    ├── Forbidden         403  known, but its role does not allow this
+    ├── NotFound          404  does not exist, or is not the caller's: the two look the same
+    ├── Conflict          409  clashes with what is there
+    ├── TooLarge          413  more bytes than the limit
+    ├── UnreadableDocument 415 a file from which no text can be had; names the file and the way out
+    └── Unavailable       503  something we depend on does not answer; worth trying again
+        ├── DatabaseUnavailable
+        ├── VectorIndexUnavailable
+        ├── EmbedderUnavailable
+        └── ModelUnavailable
+
+`code` is stable and meant for programs; `detail` is a sentence meant for people, and never
+carries a secret or another library's exception text that could.
+"""
+
+
+class RagError(Exception):
+    """Base of all errors raised on purpose. `code` and `status` are part of the public API."""
+
+    code = "internal_error"
+    status = 500
+    title = "Something went wrong"
+    retryable = False
+
+    def __init__(self, detail: str, *, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        if code is not None:
+            self.code = code
+
+
+class ConfigurationError(RagError):
+    code = "configuration_error"
+    title = "The configuration cannot be used"
+
+
+class InvalidInput(RagError):
+    code = "invalid_input"
+    status = 422
+    title = "The request cannot be used"
+
+
+class Unauthenticated(RagError):
+    code = "unauthenticated"
+    status = 401
+    title = "A valid API key is needed"
+
+
+class Forbidden(RagError):
+    code = "forbidden"
+    status = 403
+    title = "This key's role does not allow that"
+
+
+class NotFound(RagError):
+    code = "not_found"
+    status = 404
+    title = "Not found"
+
+
+class Conflict(RagError):
+    code = "conflict"
+    status = 409
+    title = "Conflicts with what is there"
+
+
+class TooLarge(RagError):
+    code = "too_large"
+    status = 413
+    title = "Too large"
+
+
+class UnreadableDocument(RagError):
+    code = "unreadable_document"
+    status = 415
+    title = "No text can be read from the file"
+
+
+class Unavailable(RagError):
+    code = "unavailable"
+    status = 503
+    title = "Not available right now"
+    retryable = True
+
+
+class DatabaseUnavailable(Unavailable):
+    code = "database_unavailable"
+    title = "The database does not answer"
+
+
+class VectorIndexUnavailable(Unavailable):
+    code = "vector_index_unavailable"
+    title = "The vector index does not answer"
+
+
+class EmbedderUnavailable(Unavailable):
+    code = "embedder_unavailable"
+    title = "The embedding model is not ready"
+
+
+class ModelUnavailable(Unavailable):
+    code = "model_unavailable"
+    title = "The language model does not answer"

@@ -1,0 +1,1 @@
+"""Finding: embeddings, the vector index, the retriever."""

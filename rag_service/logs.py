@@ -1,0 +1,60 @@
+"""Logs: one JSON object a line on stderr, with the request or job it belongs to and no secret in it."""
+
+import contextvars
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+
+context: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("log_context", default=None)
+"""What every line of the current task carries, such as `request_id` or `job_id`."""
+
+_SECRET = re.compile(
+    r"(rag_[a-z]+_)[\w-]{8,}"  # our keys: the prefix says which kind
+    r"|(sk-)[\w-]{8,}"  # keys of model providers
+    r"|(://[^/\s:@]+:)[^@\s]+(?=@)"  # a password in a URL
+    r"|((?i:bearer)\s+)[\w.~+/=-]{8,}"
+)
+
+
+def redact(text: str) -> str:
+    """`text` with everything that looks like a credential replaced by `***`."""
+    return _SECRET.sub(lambda match: next(group for group in match.groups() if group) + "***", text)
+
+
+class _JsonLines(logging.Formatter):
+    _builtin = frozenset(vars(logging.makeLogRecord({}))) | {
+        "message",
+        "asctime",
+        "taskName",
+        "color_message",
+    }
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **(context.get() or {}),
+        }
+        line |= {key: value for key, value in vars(record).items() if key not in self._builtin}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return redact(json.dumps(line, ensure_ascii=False, default=str))
+
+
+def configure(level: str) -> None:
+    """Send every logger of this process through one JSON handler on stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+    # These say at INFO what we already say, once for every request they make.
+    for name in ("httpx", "httpcore", "chromadb", "openai", "sentence_transformers", "alembic"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -1,0 +1,207 @@
+"""Settings: read from the environment and `.env`, checked once, at start.
+
+Names the field already knows stay bare (`DATABASE_URL`, `OPENAI_API_KEY`); ours carry `RAG_`.
+Values that are unsafe stop the start with a sentence that says what to change.
+"""
+
+import json
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rag_service.errors import ConfigurationError
+
+MIN_SECRET_LENGTH = 32
+PACKAGE_DIR = Path(__file__).resolve().parent
+
+
+def _shipped(checkout_path: str, bundled_name: str) -> Path:
+    """A folder that ships with the product: beside the package in a checkout, inside it in a wheel."""
+    beside = PACKAGE_DIR.parent / checkout_path
+    return beside if beside.is_dir() else PACKAGE_DIR / "_bundled" / bundled_name
+
+
+def _bare(name: str) -> AliasChoices:
+    return AliasChoices(name)
+
+
+class Endpoints(BaseModel):
+    """Where the processes that `rag serve` started can be reached; kept in the state folder, mode 0600."""
+
+    pid: int
+    api_url: str
+    database_url: str
+    chroma_url: str
+
+
+class Settings(BaseSettings):
+    """All settings of every process. Field names map to `RAG_<NAME>`, aliases stand as they are."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RAG_", env_file=".env", extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
+
+    database_url: SecretStr | None = Field(default=None, validation_alias=_bare("DATABASE_URL"))
+    chroma_url: str | None = Field(default=None, validation_alias=_bare("CHROMA_URL"))
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias=_bare("OPENAI_API_KEY"))
+    openai_base_url: str | None = Field(default=None, validation_alias=_bare("OPENAI_BASE_URL"))
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    state_dir: Path = Path("data/state")
+    secret_key: SecretStr | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    sample: bool = Field(default=True, description="load the sample knowledge base on the first start")
+
+    embedding_model: str = Field(
+        default="all-MiniLM-L6-v2",
+        description="the built-in model, a local path, a hub name, or `openai:NAME` for a compatible server",
+    )
+    chat_model: str | None = Field(
+        default=None,
+        description="`provider:model`, or `extractive`; unset means an OpenAI-compatible model where "
+        "OPENAI_API_KEY or OPENAI_BASE_URL is set, and `extractive` where neither is",
+    )
+    prompts_dir: Path = Field(default_factory=lambda: _shipped("prompts", "prompts"))
+    sample_dir: Path = Field(default_factory=lambda: _shipped("data/sample_kb", "sample_kb"))
+
+    chunk_tokens: Annotated[int, Field(ge=32, le=8192)] = Field(
+        default=220, description="largest chunk, heading path included, in the embedding model's tokens"
+    )
+    max_file_bytes: Annotated[int, Field(ge=1)] = 100 * 1024 * 1024
+    max_upload_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=1024 * 1024 * 1024, description="largest upload request, all its files together"
+    )
+    extract_seconds: Annotated[float, Field(gt=0)] = 300.0
+    extract_memory_mb: Annotated[int, Field(ge=256)] = 2048
+    job_lease_seconds: Annotated[float, Field(ge=2)] = 30.0
+    job_attempts: Annotated[int, Field(ge=1)] = 4
+
+    retrieve_chunks: Annotated[int, Field(ge=1, le=50)] = 8
+    refusal_score: Annotated[float, Field(ge=-1, le=1)] = Field(
+        default=0.3, description="best cosine similarity below which a question counts as not covered"
+    )
+    history_tokens: Annotated[int, Field(ge=0)] = 1500
+    context_tokens: Annotated[int, Field(ge=200)] = 3000
+    answer_tokens: Annotated[int, Field(ge=16)] = 1000
+    model_first_token_seconds: Annotated[float, Field(gt=0)] = 30.0
+    model_token_seconds: Annotated[float, Field(gt=0)] = 30.0
+
+    database_pool: Annotated[int, Field(ge=2)] = 10
+
+    @model_validator(mode="after")
+    def _resolve_paths(self) -> Self:
+        self.state_dir = self.state_dir.expanduser().resolve()
+        self.prompts_dir = self.prompts_dir.expanduser().resolve()
+        self.sample_dir = self.sample_dir.expanduser().resolve()
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_weak_secret(self) -> Self:
+        given = self.secret_key.get_secret_value() if self.secret_key else None
+        if given is not None and (len(given) < MIN_SECRET_LENGTH or len(set(given)) < 8):
+            raise ValueError(
+                f"RAG_SECRET_KEY is too weak: use at least {MIN_SECRET_LENGTH} random characters, for example "
+                "from `python -c 'import secrets; print(secrets.token_urlsafe(48))'`"
+            )
+        if given is None and self.database_url is not None:
+            raise ValueError(
+                "RAG_SECRET_KEY is not set, but DATABASE_URL is: every process that shares a database needs "
+                "the same secret. Set it to at least 32 random characters."
+            )
+        return self
+
+    @cached_property
+    def answers_with(self) -> str:
+        """The chat model in use: `extractive`, or LangChain's `provider:model`."""
+        if self.chat_model:
+            return self.chat_model
+        if self.openai_api_key or self.openai_base_url:
+            return "openai:gpt-4o-mini"
+        return "extractive"
+
+    @property
+    def admin_key_file(self) -> Path:
+        return self.state_dir / "admin.key"
+
+    @property
+    def blob_dir(self) -> Path:
+        return self.state_dir / "blobs"
+
+    @property
+    def endpoints_file(self) -> Path:
+        return self.state_dir / "endpoints.json"
+
+    def secret(self) -> str:
+        """The secret under all HMACs: RAG_SECRET_KEY, or one made once and kept in the state folder."""
+        if self.secret_key is not None:
+            return self.secret_key.get_secret_value()
+        path = self.state_dir / "secret.key"
+        if not path.exists():
+            write_private(path, secrets.token_urlsafe(48))
+        return path.read_text().strip()
+
+    def local_endpoints(self) -> Endpoints | None:
+        """What a running `rag serve` on this state folder wrote down, or None if there is none."""
+        try:
+            return Endpoints.model_validate_json(self.endpoints_file.read_text())
+        except FileNotFoundError:
+            return None
+        except (ValidationError, json.JSONDecodeError) as error:
+            raise ConfigurationError(
+                f"{self.endpoints_file} is damaged; stop `rag serve`, delete it and start again."
+            ) from error
+
+    def connected(self) -> Self:
+        """A copy with `database_url` and `chroma_url` filled from the local server where they are not set.
+
+        Raises:
+            ConfigurationError: an address is missing and no local server has written one down.
+        """
+        if self.database_url and self.chroma_url:
+            return self
+        found = self.local_endpoints()
+        if found is None:
+            raise ConfigurationError(
+                f"No server is running on {self.state_dir}. Start it with `rag serve`, point RAG_STATE_DIR at "
+                "the folder of one that runs, or set DATABASE_URL and CHROMA_URL."
+            )
+        return self.model_copy(
+            update={
+                "database_url": self.database_url or SecretStr(found.database_url),
+                "chroma_url": self.chroma_url or found.chroma_url,
+            }
+        )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write `text` so that only this user can ever read it: the file is born with mode 0600."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    temporary.replace(path)
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises:
+        ConfigurationError: a value cannot be used; the sentence names the setting, never its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_url=False, include_input=False):
+            name = ".".join(str(part) for part in problem["loc"])
+            shown = name if name.isupper() or not name else f"RAG_{name.upper()}"
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{shown}: {message}" if shown else message)
+        raise ConfigurationError("; ".join(lines)) from error
