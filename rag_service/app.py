@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from rag_service.db.repositories.conversations import mark_interrupted
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.documents.service import DocumentService
 from rag_service.errors import RagError
-from rag_service.knowledge.embeddings import load_embedder
+from rag_service.knowledge.embeddings import Embedder, load_embedder
 from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.vectors import ChromaIndex
 from rag_service.settings import Settings
@@ -43,14 +43,20 @@ class StartupState:
     failure: RagError | None = None
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The app. Its lifespan starts loading at once, and meanwhile answers 503 with what it waits for."""
+LoadEmbedder = Callable[[Settings], Embedder]
+
+
+def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> FastAPI:
+    """The app. Its lifespan starts loading at once, and meanwhile answers 503 with what it waits for.
+
+    `load` makes the embedder; it is called in a thread.
+    """
     startup = StartupState()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            starting = asyncio.create_task(_start(settings, startup, stack))
+            starting = asyncio.create_task(_start(settings, load, startup, stack))
             try:
                 yield
             finally:
@@ -71,21 +77,25 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-async def _start(settings: Settings, startup: StartupState, stack: AsyncExitStack) -> None:
+async def _start(
+    settings: Settings, load: LoadEmbedder, startup: StartupState, stack: AsyncExitStack
+) -> None:
     """Build the services; what was opened is closed by `stack`, in reverse."""
     try:
-        startup.services = await _build(settings, startup, stack)
+        startup.services = await _build(settings, load, startup, stack)
         logger.info("api ready", extra={"answers_with": settings.answers_with})
     except RagError as error:
         startup.failure, startup.waiting_for = error, error.detail
         logger.critical("cannot start", extra={"reason": error.detail})
 
 
-async def _build(settings: Settings, startup: StartupState, stack: AsyncExitStack) -> Services:
+async def _build(
+    settings: Settings, load: LoadEmbedder, startup: StartupState, stack: AsyncExitStack
+) -> Services:
     settings = settings.connected()
     assert settings.database_url and settings.chroma_url  # noqa: S101 - connected() promises both
     # Loading takes seconds of pure computing, the database perhaps as long to come up: both at once.
-    loading = asyncio.create_task(asyncio.to_thread(load_embedder, settings))
+    loading = asyncio.create_task(asyncio.to_thread(load, settings))
     model_loading = asyncio.create_task(asyncio.to_thread(load_chat_model, settings))
     database = Database(
         settings.database_url.get_secret_value(), pool=settings.database_pool, application="rag-api"
