@@ -118,6 +118,7 @@ def _pdf_block(pdf: Any, block: Block) -> None:
         pdf.ln(1)
     else:
         look = {"indent": 6, "bullet_string": block.marker} if block.marker else {}
+        pdf.set_font("Helvetica", "", 10.5)  # the marker's; each run sets its own
         with pdf.text_columns() as columns, columns.paragraph(None, 1.35, False, 0, 2.8, **look) as paragraph:
             for run, is_code in block.runs:
                 pdf.set_font("Courier" if is_code else "Helvetica", "", 10.5)

@@ -1,0 +1,72 @@
+"""`python -m evals.bench`: measures, prints a table, writes bench.json."""
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from evals.bench import first_delta, ingestion
+from evals.bench.stack import serving
+from rag_service.testing.model_server import ModelServer
+
+console = Console()
+
+
+def measure() -> dict[str, Any]:
+    """Run everything on one server, then start it a second time."""
+    with tempfile.TemporaryDirectory(prefix="rag-bench-") as folder, ModelServer() as model:
+        state = Path(folder) / "state"
+        env = {"OPENAI_BASE_URL": model.base_url}
+        with console.status("Ingesting…"), serving(state, **env) as server:
+            first_start = server.ready_seconds
+            results: dict[str, Any] = {"ingestion": ingestion.measure(server)}
+            results["first_delta"] = first_delta.measure(server, model.base_url)
+        with console.status("Starting a second time…"), serving(state, **env) as server:
+            results["start"] = {
+                "first_seconds": round(first_start, 1),
+                "second_seconds": round(server.ready_seconds, 1),
+            }
+            results["idle_memory_mb"] = server.memory()
+    return results
+
+
+def flat(results: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Every figure with the path that leads to it."""
+    rows: list[tuple[str, str]] = []
+    for name, value in results.items():
+        path = f"{prefix}{name}"
+        rows += flat(value, f"{path}.") if isinstance(value, dict) else [(path, str(value))]
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m evals.bench", description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("bench.json"))
+    output = parser.parse_args().output
+    results = measure()
+    report = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "cpus": os.cpu_count(),
+            "processor": platform.machine(),
+            "python": platform.python_version(),
+        },
+        "results": results,
+    }
+    output.write_text(json.dumps(report, indent=2) + "\n")
+    table = Table("Figure", "Value")
+    for path, value in flat(results):
+        table.add_row(path, value)
+    console.print(table)
+    console.print(f"Written to {output}.")
+
+
+if __name__ == "__main__":
+    main()

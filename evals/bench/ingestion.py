@@ -1,0 +1,90 @@
+"""Ingestion end to end, beside plain encoding of the same chunks."""
+
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+
+from evals.bench.stack import Running
+from rag_service.knowledge.embeddings import built_in_model
+from rag_service.knowledge.sentences import words
+from rag_service.settings import Settings
+
+MEGABYTES = 3
+SAMPLE = 640
+"""Chunks that the baselines encode: enough for a rate, few enough to wait for."""
+
+
+def made_up_text(size: int) -> str:
+    """Paragraphs of sentences in the vocabulary of the sample documents; no two alike, the same in every run."""
+    chance = random.Random(7)
+    vocabulary: list[str] = []
+    for path in sorted(Settings(_env_file=None).sample_dir.glob("*.md")):
+        vocabulary += [word for word in words(path.read_text()) if word.isascii()]
+    paragraphs: list[str] = []
+    length = 0
+    while length < size:
+        sentences = [
+            " ".join(chance.choices(vocabulary, k=chance.randint(6, 22))).capitalize() + "."
+            for _ in range(chance.randint(3, 9))
+        ]
+        paragraphs.append(" ".join(sentences))
+        length += len(paragraphs[-1]) + 2
+    return "\n\n".join(paragraphs)
+
+
+def measure(server: Running) -> dict[str, Any]:
+    """Upload one large text, and time until it can be asked; then encode a sample of its chunks plainly."""
+    text = made_up_text(MEGABYTES * 1024 * 1024)
+    started = time.perf_counter()
+    answer = server.http.post(
+        "/api/v1/knowledge-bases/default/documents", files=[("files", ("bench.txt", text.encode()))]
+    )
+    answer.raise_for_status()
+    job = answer.json()["jobs"][0]
+    while job["state"] not in ("succeeded", "failed", "quarantined"):
+        time.sleep(0.1)
+        job = server.http.get(f"/api/v1/jobs/{job['id']}").json()
+    seconds = time.perf_counter() - started
+    if job["state"] != "succeeded":
+        raise RuntimeError(f"the ingestion ended as {job['state']}: {job['error']}")
+    chunks = _chunks(server, job["document_id"])
+    rate = len(chunks) / seconds
+    sample = random.Random(1).sample(chunks, min(SAMPLE, len(chunks)))
+    baselines = _encode_rates(sample)
+    best = max(baselines.values())
+    return {
+        "chunks": len(chunks),
+        "seconds": round(seconds, 1),
+        "chunks_per_second": round(rate, 1),
+        **{f"encode_{name}_per_second": round(value, 1) for name, value in baselines.items()},
+        "ratio_to_float32": round(rate / baselines["float32"], 2),
+        "ratio_to_raw": round(rate / best, 2),
+    }
+
+
+def _chunks(server: Running, document_id: str) -> list[str]:
+    texts: list[str] = []
+    cursor: str | None = "-1"
+    while cursor is not None:
+        page = server.http.get(
+            f"/api/v1/documents/{document_id}/chunks", params={"limit": 200, "cursor": cursor}
+        ).json()
+        texts += [item["text"] for item in page["items"]]
+        cursor = page["next_cursor"]
+    return texts
+
+
+def _encode_rates(texts: Sequence[str]) -> dict[str, float]:
+    model = SentenceTransformer(str(built_in_model()), device="cpu")
+    rates = {}
+    for name in ("float32", "bfloat16"):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=name == "bfloat16"):
+            model.encode(list(texts[:32]), batch_size=32, show_progress_bar=False)
+            started = time.perf_counter()
+            model.encode(list(texts), batch_size=32, show_progress_bar=False)
+            rates[name] = len(texts) / (time.perf_counter() - started)
+    return rates
