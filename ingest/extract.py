@@ -47,18 +47,6 @@ _PACKED = {
     ".xls": "application/vnd.ms-excel",
     ".msg": "application/vnd.ms-outlook",
 }
-_BOMS = (
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
-_PAGE_MARK = "\n\n\ue000{page_num}\ue001\n\n"
-_PAGE_MARK_FOUND = re.compile("\\s*\ue000(\\d+)\ue001\\s*")
-# Control characters, lone surrogates, and the invisible tag letters that hide orders in a text.
-_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufeff\U000e0000-\U000e007f]")
-_NODE_KINDS: dict[str, Kind] = {"heading": "heading", "list_item": "list", "table": "table", "code": "code"}
 
 
 def extract(path: Path, name: str) -> Extraction:
@@ -79,46 +67,6 @@ def extract(path: Path, name: str) -> Extraction:
             code="no_text",
         )
     return extraction
-
-
-def _is_text(data: bytes) -> bool:
-    if any(data.startswith(bom) for bom, _ in _BOMS):
-        return True
-    return b"\x00" not in data[:65536] and not data.startswith((b"%PDF", b"PK\x03\x04", b"{\\rtf"))
-
-
-def decode(data: bytes, name: str) -> str:
-    """Bytes to text in whatever encoding they are.
-
-    Raises:
-        UnreadableDocument: no encoding fits.
-    """
-    for bom, encoding in _BOMS:
-        if data.startswith(bom):
-            return data.decode(encoding, errors="replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        declared = re.search(rb"(?:charset|encoding)\s*=\s*[\"']?([\w-]+)", data[:2048])
-    if declared:
-        try:
-            return data.decode(declared.group(1).decode())
-        except (UnicodeDecodeError, LookupError):
-            pass  # it says what it is not
-    best = from_bytes(data[:200_000]).best()
-    if best is None:
-        raise UnreadableDocument(
-            f"{name} is in no text encoding that is known here: save it as UTF-8 and upload it again.",
-            code="unknown_encoding",
-        )
-    return data.decode(best.encoding, errors="replace")
-
-
-def scrub(text: str) -> str:
-    """Text that a database, a prompt and a reader can take: line ends unified, nothing invisible left."""
-    joined = text.replace("\r\n", "\n").replace("\r", "\n")
-    # PDFium marks the hyphen of a word broken at a line's end with U+0002: the word is joined again.
-    return _INVISIBLE.sub("", re.sub("\x02\n?", "", joined))
 
 
 def _read_text(data: bytes, name: str, suffix: str) -> Extraction:
@@ -199,59 +147,6 @@ def _explained(error: Exception, name: str) -> UnreadableDocument:
         "upload it again.",
         code="damaged_document",
     )
-
-
-def _from_nodes(nodes: Sequence[dict[str, Any]]) -> tuple[str, list[Block]]:
-    """The text and blocks of a PDF from the extractor's tree, which knows pages and headings."""
-    parts: list[str] = []
-    blocks: list[Block] = []
-    offset, page = 0, 1
-    for node in nodes:
-        content = node["content"]
-        page = int(node.get("page") or page)
-        piece = scrub(_node_text(content)).strip()
-        if content["node_type"] == "group" or not piece:
-            continue
-        kind = _NODE_KINDS.get(content["node_type"], "paragraph")
-        level = min(6, int(content.get("level") or 1)) if kind == "heading" else 0
-        blocks.append(Block(kind, offset, offset + len(piece), level, page))
-        parts.append(piece)
-        offset += len(piece) + 2
-    return "\n\n".join(parts), blocks
-
-
-def _node_text(content: dict[str, Any]) -> str:
-    if content["node_type"] != "table":
-        return str(content.get("text") or "")
-    grid = content["grid"]
-    rows = [[""] * grid["cols"] for _ in range(grid["rows"])]
-    for cell in grid["cells"]:
-        rows[cell["row"]][cell["col"]] = re.sub(r"\s+", " ", cell["content"]).replace("|", "\\|").strip()
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([*lines[:1], "|" + " --- |" * grid["cols"], *lines[1:]])
-
-
-def _take_out_page_marks(text: str) -> tuple[str, list[int]]:
-    """The text without page marks, and the offset at which each page begins."""
-    parts: list[str] = []
-    starts: list[int] = []
-    length = at = 0
-    for mark in _PAGE_MARK_FOUND.finditer(text):
-        piece = text[at : mark.start()] + ("\n\n" if mark.start() > 0 else "")
-        parts.append(piece)
-        length += len(piece)
-        starts += [length] * (int(mark.group(1)) - len(starts))
-        at = mark.end()
-    parts.append(text[at:])
-    return "".join(parts), starts
-
-
-def _pages_without_text(blocks: Sequence[Block], pages: int | None) -> list[str]:
-    missing = sorted(set(range(1, (pages or 0) + 1)) - {block.page or 0 for block in blocks})
-    if not missing or not blocks:
-        return []
-    shown = ", ".join(map(str, missing[:20])) + (" …" if len(missing) > 20 else "")
-    return [f"No text on page {shown}: if it shows text, it is a picture of it."]
 
 
 def _first_heading(text: str, blocks: Sequence[Block]) -> str | None:

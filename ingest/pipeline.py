@@ -19,7 +19,7 @@ from rag_service.db.models import Document, DocumentVersion, Job
 from rag_service.db.repositories.chunks import Chunks, Embeddings
 from rag_service.db.repositories.documents import Documents
 from rag_service.db.repositories.jobs import Jobs, LostLease
-from rag_service.errors import VectorIndexUnavailable
+from rag_service.errors import DatabaseUnavailable, VectorIndexUnavailable
 from rag_service.knowledge.embeddings import Embedder, Vectors
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
@@ -94,17 +94,20 @@ class Pipeline:
                     if work is not None:
                         work.cancel()
                     return
+                except DatabaseUnavailable:
+                    logger.warning("the lease could not be renewed; trying again")
 
-        async with asyncio.TaskGroup() as group:
-            heart = group.create_task(beat())
-            try:
-                yield
-            except asyncio.CancelledError:
-                if lost and work is not None and work.uncancel() == 0:
-                    raise LostLease("The lease of this job was lost.") from None
-                raise
-            finally:
-                heart.cancel()
+        # Not a task group: it would wrap what the work raises.
+        heart = asyncio.create_task(beat())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if lost and work is not None and work.uncancel() == 0:
+                raise LostLease("The lease of this job was lost.") from None
+            raise
+        finally:
+            heart.cancel()
+            await asyncio.wait([heart])
 
     async def _advance(self, job: Job, progress: Progress, state: str, *, total: int | None = None) -> None:
         progress.state = state

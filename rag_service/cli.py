@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from rag_service import logs
 from rag_service.client import Client
@@ -138,7 +138,10 @@ def list_keys() -> None:
     async def run() -> None:
         async with _key_service() as keys:
             found = await keys.all()
-        table = Table("Prefix", "Role", "Name", "Created", "Last used", "Revoked")
+        # A prefix is there to be copied: it is never cut short.
+        table = Table(
+            Column("Prefix", no_wrap=True, min_width=30), "Role", "Name", "Created", "Last used", "Revoked"
+        )
         for key in found:
             dates = (key.created_at, key.last_used_at, key.revoked_at)
             table.add_row(

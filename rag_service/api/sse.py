@@ -17,12 +17,15 @@ T = TypeVar("T")
 PING_SECONDS = 15.0
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
+# Line breaks to Unicode though not to SSE: readers that cut a stream with `str.splitlines` (httpx does) would
+# find half a frame. Inside JSON an escape means the same.
+_LINE_BREAKS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
 
 def frame(name: str, number: int, data: dict[str, Any]) -> bytes:
     """One event. `name` and `number` are ours; whatever a user or a document says is inside the JSON."""
-    return format_sse_event(
-        event=name, id=str(number), data_str=json.dumps(data, ensure_ascii=False, default=str)
-    )
+    text = json.dumps(data, ensure_ascii=False, default=str).translate(_LINE_BREAKS)
+    return format_sse_event(event=name, id=str(number), data_str=text)
 
 
 def event_data(event: Event) -> dict[str, Any]:

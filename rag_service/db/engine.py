@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from asyncpg import PostgresError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -41,15 +42,23 @@ class Database:
         Raises:
             DatabaseUnavailable: the server cannot be reached, or was lost in between.
         """
-        try:
-            async with self._sessions() as session, session.begin():
+        async with self._sessions() as session:
+            try:
+                await session.connection()
+            except (DBAPIError, PoolTimeoutError, PostgresError, OSError) as error:
+                # Also a database that does not exist yet: on a first start it is about to.
+                raise DatabaseUnavailable("The database does not answer; try again in a moment.") from error
+            try:
                 yield session
-        except (OperationalError, InterfaceError, PoolTimeoutError, OSError, TimeoutError) as error:
-            raise DatabaseUnavailable("The database does not answer; try again in a moment.") from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise DatabaseUnavailable("The connection to the database was lost; try again.") from error
-            raise
+                await session.commit()
+            except TimeoutError as error:
+                raise DatabaseUnavailable("The database took too long; try again in a moment.") from error
+            except DBAPIError as error:
+                if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+                    raise DatabaseUnavailable(
+                        "The connection to the database was lost; try again."
+                    ) from error
+                raise
 
     async def ping(self) -> None:
         """Raises DatabaseUnavailable unless a trivial query is answered within two seconds."""

@@ -1,4 +1,4 @@
-"""The fake model server, seen through the clients that the service and its users really have."""
+"""What the fake model server answers, seen through the clients that the service and its users really have."""
 
 import asyncio
 import json
@@ -6,81 +6,16 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
-import openai
 import pytest
 from langchain.chat_models import init_chat_model
 from langchain_core.messages import AIMessageChunk
-from langchain_openai import ChatOpenAI
 from openai import AsyncOpenAI
 
 from rag_service.testing.model_server import Fault, ModelServer, Reply, split_tokens
-
-TEXT = "Leave is 25 days [1]. It grows [2][12] with age.\n\n假期是二十五天。"
-FIRST_THREE = "".join(split_tokens(TEXT)[:3])
-SLOW = Reply("word " * 200, tokens_per_second=20)
-ASK: Any = {"model": "fake-chat", "messages": [{"role": "user", "content": "How much leave?"}]}
-Listen = Callable[[list[str], float], Awaitable[str | None]]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[ModelServer]:
-    with ModelServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: ModelServer) -> ModelServer:
-    running.reset(Reply(TEXT))
-    return running
-
-
-@pytest.fixture
-async def sdk(server: ModelServer) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(base_url=server.base_url, api_key="test", max_retries=0, timeout=5) as client:
-        yield client
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-        yield client
-
-
-def chat_openai(server: ModelServer, http: httpx.AsyncClient, **options: Any) -> ChatOpenAI:
-    options = {"base_url": server.base_url, "api_key": "test", "http_async_client": http, **options}
-    # Without stream_chunk_timeout=None, LangChain waits for each chunk in asyncio.wait_for, which
-    # before Python 3.12 loses a cancellation that arrives together with a chunk.
-    return ChatOpenAI(
-        model="fake-chat", stream_usage=True, max_retries=0, stream_chunk_timeout=None, **options
-    )
-
-
-@pytest.fixture(params=["sdk", "langchain"])
-def listen(
-    request: pytest.FixtureRequest, server: ModelServer, sdk: AsyncOpenAI, http: httpx.AsyncClient
-) -> Listen:
-    """Stream an answer through one of the two clients: texts into `heard`, the finish reason back."""
-
-    async def through_sdk(heard: list[str], timeout: float) -> str | None:
-        finish: str | None = None
-        async for chunk in await sdk.chat.completions.create(**ASK, stream=True, timeout=timeout):
-            for choice in chunk.choices:
-                heard.append(choice.delta.content or "")
-                finish = choice.finish_reason or finish
-        return finish
-
-    async def through_langchain(heard: list[str], timeout: float) -> str | None:
-        finish: str | None = None
-        async for chunk in chat_openai(server, http, timeout=timeout).astream("How much leave?"):
-            heard.append(str(chunk.content))
-            finish = chunk.response_metadata.get("finish_reason", finish)
-        return finish
-
-    return through_sdk if request.param == "sdk" else through_langchain
+from tests.contract.conftest import ASK, TEXT, Listen
 
 
 async def test_the_stream_is_the_text(server: ModelServer, listen: Listen) -> None:
@@ -196,97 +131,6 @@ async def test_models_are_listed(sdk: AsyncOpenAI) -> None:
     assert [model.id async for model in sdk.models.list()] == ["fake-chat", "fake-embedding"]
 
 
-FAULTS: list[tuple[Fault, type[Exception], str]] = [
-    (Fault.RATE_LIMITED, openai.RateLimitError, ""),
-    (Fault.SERVER_ERROR, openai.InternalServerError, ""),
-    (Fault.REFUSED, openai.APIConnectionError, ""),
-    (Fault.SILENT_BEFORE_FIRST, openai.APITimeoutError, ""),
-    (Fault.SILENT_BETWEEN, openai.APITimeoutError, FIRST_THREE),
-    (Fault.CUT, openai.APIConnectionError, FIRST_THREE),
-    (Fault.TRUNCATED_JSON, json.JSONDecodeError, FIRST_THREE),  # neither library wraps it
-    (Fault.STREAM_ERROR, openai.APIError, FIRST_THREE),
-]
-
-
-@pytest.mark.parametrize(("fault", "error", "before"), FAULTS)
-async def test_a_fault_in_a_stream(
-    server: ModelServer, listen: Listen, fault: Fault, error: type[Exception], before: str
-) -> None:
-    server.reply(Reply(TEXT, fault=fault))
-    heard: list[str] = []
-    with pytest.raises(error) as raised:
-        await listen(heard, 0.3 if error is openai.APITimeoutError else 5)
-    assert isinstance(raised.value, openai.APITimeoutError) == (error is openai.APITimeoutError)
-    assert "".join(heard) == before
-    assert len(server.requests) == 1
-    await server.wait_for(lambda: server.open_streams == 0, 1)
-
-
-@pytest.mark.parametrize(
-    ("fault", "error", "before"), [row for row in FAULTS if row[0] is not Fault.STREAM_ERROR]
-)
-async def test_a_fault_without_streaming(
-    server: ModelServer, sdk: AsyncOpenAI, fault: Fault, error: type[Exception], before: str
-) -> None:
-    server.reply(Reply(TEXT, fault=fault))
-    with pytest.raises(error):
-        await sdk.chat.completions.create(**ASK, timeout=0.3)
-    await server.wait_for(lambda: server.open_streams == 0, 1)
-
-
-async def test_an_error_under_status_200_without_streaming(
-    server: ModelServer, http: httpx.AsyncClient
-) -> None:
-    server.reply(Reply(fault=Fault.STREAM_ERROR))
-    with pytest.raises(ValueError, match="had an error"):  # LangChain's own; the SDK returns nothing but None
-        await chat_openai(server, http).ainvoke("hi")
-
-
-async def test_a_missing_end_raises_nothing(server: ModelServer, listen: Listen) -> None:
-    server.reply(Reply(TEXT, fault=Fault.NO_DONE))
-    heard: list[str] = []
-    assert await listen(heard, 5) is None, "no finish reason is all that tells"
-    assert "".join(heard) == TEXT
-
-
-async def test_a_fault_after_more_tokens_than_there_are(server: ModelServer, listen: Listen) -> None:
-    server.reply(Reply("two words", fault=Fault.CUT, after_tokens=50))
-    heard: list[str] = []
-    with pytest.raises(openai.APIConnectionError):
-        await listen(heard, 5)
-    assert "".join(heard) == "two words"
-
-
-async def test_a_rate_limit_says_when_to_retry(server: ModelServer, sdk: AsyncOpenAI) -> None:
-    server.script(Reply(fault=Fault.RATE_LIMITED, retry_after=1))
-    answer = await sdk.with_options(max_retries=1).chat.completions.create(**ASK)
-    assert answer.choices[0].message.content == TEXT
-    first, second = server.requests
-    assert 0.9 < second.at - first.at < 2
-
-
-async def test_a_client_that_leaves_is_noticed(server: ModelServer, sdk: AsyncOpenAI) -> None:
-    server.reply(SLOW)
-    stream = await sdk.chat.completions.create(**ASK, stream=True)
-    await anext(aiter(stream))
-    assert server.open_streams == 1
-    await stream.close()
-    await server.wait_for(lambda: server.open_streams == 0, 1)
-
-
-@pytest.mark.parametrize("fault", [Fault.NONE, Fault.SILENT_BEFORE_FIRST, Fault.SILENT_BETWEEN])
-async def test_a_cancelled_task_is_noticed(
-    server: ModelServer, http: httpx.AsyncClient, fault: Fault
-) -> None:
-    server.reply(Reply("word " * 200, tokens_per_second=20, fault=fault))
-    task = asyncio.create_task(chat_openai(server, http).ainvoke("hi", stream=True))
-    await server.wait_for(lambda: server.open_streams == 1)
-    task.cancel()
-    done, _ = await asyncio.wait([task], timeout=1)
-    assert done and task.cancelled()
-    await server.wait_for(lambda: server.open_streams == 0, 1)
-
-
 async def test_200_streams_keep_their_pace(server: ModelServer) -> None:
     server.reply(Reply("word " * 19, first_token_delay=0.5, tokens_per_second=20))
     limits = httpx.Limits(max_connections=None)
@@ -327,9 +171,3 @@ def test_it_runs_by_hand() -> None:
             assert httpx.get(f"{url}/models", trust_env=False).json()["object"] == "list"
         finally:
             process.terminate()
-
-
-def test_tokens_join_to_the_text_and_cut_markers_in_three_ways() -> None:
-    for text in ("", " ", TEXT, "a[1]b\t[x] ]][ [22]\n\n", "e\u0301 👩‍👩‍👧 ünïcödé_word"):
-        assert "".join(split_tokens(text)) == text
-    assert split_tokens("so [1] [2] [12]") == ["so", " [", "1", "]", " [2]", " [12", "]"]

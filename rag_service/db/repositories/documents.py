@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -173,6 +173,14 @@ class Documents:
         if found is None:
             raise NotFound("There is no such version.", code="version_not_found")
         return found
+
+    async def mark_failed(self, version_id: UUID) -> None:
+        """No text came of a version: the same bytes, uploaded again, are tried again."""
+        await self._session.execute(
+            update(DocumentVersion)
+            .where(DocumentVersion.id == version_id, DocumentVersion.state == "pending")
+            .values(state="failed")
+        )
 
     async def activate(self, version: DocumentVersion, *, chunk_count: int) -> UUID | None:
         """Make a version what its document says, in the caller's transaction.
