@@ -45,7 +45,9 @@ _KINDS: dict[str, Kind] = {
     "code_block": "code",
 }
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n(?:---|\.\.\.)(?:\n|\Z)", re.DOTALL)
-_HEADING_MARKS = re.compile(r"^#{1,6}[ \t]+|[ \t]+#+[ \t]*$|\n[=-]+[ \t]*$")
+_HEADING_MARKS = re.compile(r"^#{1,6}(?:[ \t]+|$)|[ \t]+#+[ \t]*$|\n[=-]+[ \t]*$")
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_EMPHASIS = re.compile(r"`+|\*{1,3}(?=\S)|(?<=\S)\*{1,3}|(?<!\w)_{1,3}(?=\w)|(?<=\w)_{1,3}(?!\w)")
 
 
 @lru_cache(maxsize=1)
@@ -58,7 +60,11 @@ def markdown_blocks(text: str, page_starts: Sequence[int] = ()) -> list[Block]:
     """The blocks of a Markdown text. `page_starts` holds the offset at which each page begins."""
     front = _FRONT_MATTER.match(text)
     skipped = front.end() if front else 0
-    lines = [skipped, *(skipped + match.end() for match in re.finditer("\n", text[skipped:])), len(text)]
+    lines = [
+        skipped,
+        *(skipped + match.end() for match in re.finditer("\r\n?|\n", text[skipped:])),
+        len(text),
+    ]
     blocks = [Block("code", 0, len(text[:skipped].rstrip()))] if front else []
     for token in _top_level(_parser().parse(text[skipped:])):
         first, behind = token.map or (0, 0)
@@ -102,7 +108,18 @@ def plain_blocks(text: str) -> list[Block]:
     return blocks
 
 
+def code_block(text: str) -> list[Block]:
+    """All of the text as one block of code."""
+    return _trimmed(text, 0, len(text), "code")
+
+
 def heading_text(raw: str) -> str:
     """The words of a heading block, without the marks that made it one."""
-    plain = _HEADING_MARKS.sub("", raw.strip())
-    return re.sub(r"\s+", " ", re.sub(r"[*_`]{1,3}", "", plain)).strip()
+    plain = _LINK.sub(r"\1", _HEADING_MARKS.sub("", raw.strip()))
+    return re.sub(r"\s+", " ", _EMPHASIS.sub("", plain)).strip()
+
+
+def first_heading(text: str, blocks: Sequence[Block]) -> str | None:
+    """The words of the first heading, if there is one."""
+    first = next((block for block in blocks if block.kind == "heading"), None)
+    return heading_text(text[first.start : first.end]) if first else None

@@ -5,9 +5,11 @@ between its rows, items, lines or sentences. Sizes are counted by the embedding 
 """
 
 import hashlib
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 from uuid import UUID, uuid5
 
 from ingest.blocks import Block, Extraction, heading_text
@@ -17,6 +19,12 @@ TokenSpans = Callable[[Sequence[str]], list[list[tuple[int, int]]]]
 
 PREFIX_SHARE = 3
 """At most one part in this many of a chunk is its headings and table header."""
+
+LONGEST_TOKEN = 20
+"""Characters. A tokenizer takes a word that it does not know, however long, for one token: it counts as more."""
+
+HEADER_AMONG = 8
+"""A table's header row is looked for in so many first rows: sheets have titles above it."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +62,28 @@ class _Unit:
 
     start: int
     end: int
-    tokens: int
     page: int | None
     context: str = ""
+    extra: int = 0
+    """Tokens more than were counted in the whole, since it was cut within a word."""
+
+
+_Section = tuple[list[Block], list[Block]]
+"""The headings shown above some blocks, and the blocks."""
 
 
 class _TokenMap:
     """Counts the tokens of any span of the document, having tokenized each block once."""
 
     def __init__(self, text: str, blocks: Sequence[Block], token_spans: TokenSpans) -> None:
-        spans = token_spans([text[block.start : block.end] for block in blocks])
+        # What stands between blocks, such as a rule, is in a chunk with them: it counts as well.
+        edges = sorted({0, len(text), *(edge for block in blocks for edge in (block.start, block.end))})
+        starts = [start for start, end in pairwise(edges) if text[start:end].strip()]
+        pieces = [text[start:end] for start, end in pairwise(edges) if text[start:end].strip()]
         self._starts = [
-            block.start + at for block, tokens in zip(blocks, spans, strict=True) for at, _ in tokens
+            start + at
+            for start, tokens in zip(starts, token_spans(pieces), strict=True)
+            for at in _token_starts(tokens)
         ]
 
     def count(self, start: int, end: int) -> int:
@@ -81,14 +99,17 @@ def chunk(extraction: Extraction, token_spans: TokenSpans, *, limit: int) -> lis
     """The chunks of a document, none above `limit` tokens with its headings, in order of the text."""
     text = extraction.text
     tokens = _TokenMap(text, extraction.blocks, token_spans)
+    most = limit // PREFIX_SHARE
+    blocks = [_demoted(block) if _is_long(block, tokens, most) else block for block in extraction.blocks]
     chunks: list[TextChunk] = []
-    for headings, blocks in _sections(text, extraction.blocks):
-        headings = _fitting(headings, token_spans, limit // PREFIX_SHARE)
-        prefix = _length(" > ".join(headings), token_spans) if headings else 0
+    for path, body in _sections(blocks, lambda path: _fitting(path, text, token_spans, most)):
+        headings = [title for block in path if (title := _title(text, block))]
+        prefix = _length(" > ".join(headings), token_spans)
         room = limit - prefix
-        units = [unit for block in blocks for unit in _units(text, block, tokens, room, token_spans)]
-        for group in _packed(units, room, token_spans):
+        units = [unit for block in body for unit in _units(text, block, tokens, room, token_spans)]
+        for group in _packed(units, tokens, room, token_spans):
             start, end, context = group[0].start, group[-1].end, group[0].context
+            size = tokens.count(start, end) + sum(unit.extra for unit in group)
             chunks.append(
                 TextChunk(
                     ordinal=len(chunks),
@@ -99,114 +120,174 @@ def chunk(extraction: Extraction, token_spans: TokenSpans, *, limit: int) -> lis
                     end=end,
                     page=group[0].page,
                     page_end=group[-1].page,
-                    tokens=prefix + _length(context, token_spans) + tokens.count(start, end),
+                    tokens=prefix + _length(context, token_spans) + size,
                 )
             )
     return chunks
 
 
+def _is_long(block: Block, tokens: _TokenMap, most: int) -> bool:
+    return block.kind == "heading" and tokens.count(block.start, block.end) > most
+
+
+def _demoted(heading: Block) -> Block:
+    """A heading as the paragraph that it is: too long to stand above every chunk below it."""
+    return replace(heading, kind="paragraph", level=0)
+
+
+def _title(text: str, heading: Block) -> str:
+    return heading_text(text[heading.start : heading.end])
+
+
 def _length(text: str, token_spans: TokenSpans) -> int:
-    return len(token_spans([text])[0]) if text else 0
+    return len(_token_starts(token_spans([text])[0])) if text else 0
 
 
-def _fitting(headings: Sequence[str], token_spans: TokenSpans, limit: int) -> list[str]:
-    """The nearest headings that fit in `limit` tokens."""
-    kept: list[str] = []
-    for heading in reversed(headings):
-        if _length(" > ".join([heading, *kept]), token_spans) > limit:
+def _token_starts(tokens: Sequence[tuple[int, int]]) -> list[int]:
+    return [at for start, end in tokens for at in range(start, end, LONGEST_TOKEN)]
+
+
+def _fitting(path: Sequence[Block], text: str, token_spans: TokenSpans, most: int) -> list[Block]:
+    """The nearest headings that fit in `most` tokens."""
+    kept: list[Block] = []
+    for block in reversed(path):
+        if _length(" > ".join(_title(text, item) for item in (block, *kept)), token_spans) > most:
             break
-        kept.insert(0, heading)
+        kept.insert(0, block)
     return kept
 
 
-def _sections(text: str, blocks: Sequence[Block]) -> Iterator[tuple[list[str], list[Block]]]:
-    """Runs of blocks under one path of headings. A heading with nothing below it is a section of its own."""
-    path: list[tuple[int, str]] = []
-    body: list[Block] = []
-    bare: Block | None = None
-    for block in blocks:
-        if block.kind != "heading":
-            body.append(block)
-            bare = None
+def _sections(
+    blocks: Sequence[Block], fitting: Callable[[Sequence[Block]], list[Block]]
+) -> Iterator[_Section]:
+    """Runs of blocks with the headings shown above them.
+
+    A heading that is shown nowhere, since nothing stands below it or too much above, is a section of its own.
+    """
+    path: list[Block] = []
+    unseen: list[tuple[Block, list[Block]]] = []
+    for are_headings, run in groupby(blocks, lambda block: block.kind == "heading"):
+        if not are_headings:
+            shown = fitting(path)
+            yield from _alone(unseen, shown, fitting)
+            yield shown, list(run)
+            unseen = []
             continue
-        if body:
-            yield [title for _, title in path], body
-            body = []
-        elif bare is not None and block.level <= bare.level:
-            yield [title for _, title in path[:-1]], [bare]
-        path = [item for item in path if item[0] < block.level]
-        path.append((block.level, heading_text(text[block.start : block.end])))
-        bare = block
-    if body:
-        yield [title for _, title in path], body
-    elif bare is not None:
-        yield [title for _, title in path[:-1]], [bare]
+        for heading in run:
+            above = [block for block in path if block.level < heading.level]
+            unseen.append((heading, above))
+            path = [*above, heading]
+    yield from _alone(unseen, [], fitting)
+
+
+def _alone(
+    headings: Sequence[tuple[Block, list[Block]]],
+    shown: Sequence[Block],
+    fitting: Callable[[Sequence[Block]], list[Block]],
+) -> list[_Section]:
+    """A section for each heading that neither `shown` holds nor the path of a later one."""
+    seen = set(shown)
+    sections: list[_Section] = []
+    for heading, above in reversed(headings):
+        if heading not in seen:
+            path = fitting(above)
+            sections.insert(0, (path, [heading]))
+            seen.update(path)
+    return sections
 
 
 def _units(text: str, block: Block, tokens: _TokenMap, room: int, token_spans: TokenSpans) -> Iterator[_Unit]:
-    size = tokens.count(block.start, block.end)
-    if size <= room:
-        yield _Unit(block.start, block.end, size, block.page)
-        return
-    if block.kind == "table":
+    if tokens.count(block.start, block.end) <= room:
+        yield _Unit(block.start, block.end, block.page)
+    elif block.kind == "table":
         yield from _table_units(text, block, tokens, room, token_spans)
-        return
-    spans = _line_spans(text, block) if block.kind in ("list", "code") else _sentences(text, block)
-    for start, end in spans:
-        yield from _cut(start, end, tokens, room, block.page)
+    else:
+        lines = block.kind in ("list", "code")
+        spans = _line_spans(text, block) if lines else [(block.start, block.end)]
+        for start, end in spans:
+            yield from _cut(text, (start, end), tokens, room, token_spans, block.page)
 
 
 def _table_units(
     text: str, block: Block, tokens: _TokenMap, room: int, token_spans: TokenSpans
 ) -> Iterator[_Unit]:
-    """The rows of a table; each but those of the first chunk carries the header row along."""
+    """The rows of a table; each below the header row carries that along."""
     lines = list(_line_spans(text, block))
-    header = text[lines[0][0] : lines[0][1]].strip()
+    at = _header_row([text[start:end] for start, end in lines[:HEADER_AMONG]])
+    header = text[lines[at][0] : lines[at][1]].strip()
     header_size = _length(header, token_spans)
     if header_size > room // PREFIX_SHARE:
         header, header_size = "", 0
-    head_end = lines[1][1] if len(lines) > 1 else lines[0][1]
-    yield from _cut(lines[0][0], head_end, tokens, room, block.page)
-    for start, end in lines[2:]:
-        yield from _cut(start, end, tokens, room - header_size, block.page, header)
+    top = [(lines[0][0], lines[min(1, len(lines) - 1)][1]), *lines[2 : at + 1]]
+    for start, end in top:
+        yield from _cut(text, (start, end), tokens, room, token_spans, block.page)
+    for start, end in lines[max(2, at + 1) :]:
+        yield from _cut(text, (start, end), tokens, room - header_size, token_spans, block.page, header)
+
+
+def _header_row(rows: Sequence[str]) -> int:
+    """The first of these rows with at least half as much in it as the fullest."""
+    filled = [len(re.findall(r"[^|\s][^|]*", row)) for row in rows]
+    filled[1:2] = [0]  # the rule below the first row
+    return next(at for at, count in enumerate(filled) if 2 * count >= max(filled))
 
 
 def _cut(
-    start: int, end: int, tokens: _TokenMap, room: int, page: int | None, context: str = ""
+    text: str,
+    span: tuple[int, int],
+    tokens: _TokenMap,
+    room: int,
+    token_spans: TokenSpans,
+    page: int | None,
+    context: str = "",
 ) -> Iterator[_Unit]:
-    """The span as one unit, or, where it is larger than `room`, cut at token boundaries."""
-    while start < end:
-        stop = end if tokens.count(start, end) <= room else tokens.cut(start, end, room)
-        yield _Unit(start, stop, tokens.count(start, stop), page, context)
-        start = stop
+    """The span as one unit, or, where it is larger than `room`, cut: between sentences, else words, else tokens."""
+    if tokens.count(*span) <= room:
+        yield _Unit(*span, page, context)
+        return
+    for begin, end in sentence_spans(text[slice(*span)]):
+        at, stop = span[0] + begin, span[0] + end
+        while at < stop:
+            part = text[at : tokens.cut(at, stop, room)]
+            if at + len(part) < stop or _length(part, token_spans) > room:
+                part = _head(part, room, token_spans)
+            size = _length(part, token_spans)
+            yield _Unit(at, at + len(part), page, context, size - tokens.count(at, at + len(part)))
+            at = stop - len(text[at + len(part) : stop].lstrip())
+
+
+def _head(text: str, room: int, token_spans: TokenSpans) -> str:
+    """As much of the text as fits: up to its last space, else within a word, whose parts are counted anew."""
+    space = re.search(r"\s\S*\Z", text)
+    head = text[: space.start()] if space and space.start() else text
+    while len(head) > 1 and _length(head, token_spans) > room:
+        head = head[: len(head) * 15 // 16]
+    return head
 
 
 def _line_spans(text: str, block: Block) -> Iterator[tuple[int, int]]:
     start = block.start
     while start < block.end:
         found = text.find("\n", start, block.end)
-        end = found + 1 if found >= 0 else block.end
+        end = found if found >= 0 else block.end
         if text[start:end].strip():
             yield start, end
-        start = end
+        start = end + 1
 
 
-def _sentences(text: str, block: Block) -> Iterator[tuple[int, int]]:
-    for start, end in sentence_spans(text[block.start : block.end]):
-        yield block.start + start, block.start + end
-
-
-def _packed(units: Sequence[_Unit], room: int, token_spans: TokenSpans) -> Iterator[list[_Unit]]:
+def _packed(
+    units: Sequence[_Unit], tokens: _TokenMap, room: int, token_spans: TokenSpans
+) -> Iterator[list[_Unit]]:
     """Neighbouring units together, as many as fit."""
     group: list[_Unit] = []
-    size = 0
+    taken = 0
     for unit in units:
-        if group and size + unit.tokens > room:
+        if group and taken + unit.extra + tokens.count(group[0].start, unit.end) > room:
             yield group
-            group, size = [], 0
+            group = []
         if not group:
-            size = _length(unit.context, token_spans)
+            taken = _length(unit.context, token_spans)
+        taken += unit.extra
         group.append(unit)
-        size += unit.tokens
     if group:
         yield group

@@ -26,7 +26,15 @@ def is_text(data: bytes) -> bool:
     """Whether the bytes are text in some encoding, and not a format that has a reader of its own."""
     if _marked_encoding(data) or _unmarked_utf16(data):
         return True
-    return b"\x00" not in data[:65536] and not data.startswith(_OTHER_FORMATS)
+    return not data.startswith(_OTHER_FORMATS) and not _is_binary(data[:65536])
+
+
+def _is_binary(sample: bytes) -> bool:
+    """Zero bytes, but for a stray one in what otherwise is UTF-8."""
+    zeros = sample.count(0)
+    if zeros == 0:
+        return False
+    return zeros > len(sample) / 100 or sample.decode("utf-8", errors="replace").count("\ufffd") > 1
 
 
 def decode(data: bytes, name: str) -> str:

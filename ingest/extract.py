@@ -5,35 +5,32 @@ The child reads one JSON line a request, {"path", "name"}, and answers each with
 """
 
 import ctypes
+import html
 import json
 import re
 import resource
 import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 import kreuzberg
-from charset_normalizer import from_bytes
 
-from ingest.blocks import Block, Extraction, Kind, markdown_blocks, plain_blocks
+from ingest.blocks import Extraction, code_block, first_heading, markdown_blocks, plain_blocks
+from ingest.converted import PAGE_MARK, from_markdown, from_nodes, pages_without_text
+from ingest.decoding import decode, is_text, scrub
 from rag_service.errors import UnreadableDocument
 
 MARKDOWN = {".md", ".markdown", ".mdx"}
+HTML = {".html", ".htm", ".xhtml"}
 _CONVERTED = {
-    ".html": "text/html",
-    ".htm": "text/html",
-    ".xhtml": "text/html",
     ".csv": "text/csv",
     ".tsv": "text/tab-separated-values",
-    ".xml": "application/xml",
     ".json": "application/json",
     ".rst": "text/x-rst",
     ".org": "text/x-org",
     ".rtf": "application/rtf",
-    ".eml": "message/rfc822",
 }
 # Files that are an archive inside look alike: their name tells them apart, and the converter refuses a wrong one.
 _PACKED = {
@@ -47,6 +44,19 @@ _PACKED = {
     ".xls": "application/vnd.ms-excel",
     ".msg": "application/vnd.ms-outlook",
 }
+_ARCHIVES = {
+    "application/zip",
+    "application/gzip",
+    "application/x-gzip",
+    "application/x-tar",
+    "application/x-7z-compressed",
+}
+_SPREADSHEETS = {_PACKED[".xlsx"], _PACKED[".xls"]}
+_HEAD = re.compile(r"(?is)<title\b[^>]*>.*?</title\s*>|<(?:meta|link|base)\b[^>]*>")
+# What programs write into the title of a file that was given none.
+_NO_TITLE = re.compile(
+    r"(?i)untitled\b.*|(?:powerpoint[ -])?presentation\d*|document\d*|sheet\d*|slide \d+|microsoft \w+"
+)
 
 
 def extract(path: Path, name: str) -> Extraction:
@@ -56,10 +66,8 @@ def extract(path: Path, name: str) -> Extraction:
         UnreadableDocument: no text can be had; the sentence names the file and the way out.
     """
     data = path.read_bytes()
-    if not data.strip():
-        raise UnreadableDocument(f"{name} is empty: upload a file that has content.", code="empty_document")
     suffix = PurePosixPath(name.lower()).suffix
-    extraction = _read_text(data, name, suffix) if _is_text(data) else _read_binary(data, name, suffix)
+    extraction = _read_text(data, name, suffix) if is_text(data) else _read_binary(data, name, suffix)
     if not any(char.isalnum() for char in extraction.text):
         raise UnreadableDocument(
             f"{name} holds no text. If it is a scan or a picture, run it through text recognition (OCR) first "
@@ -71,16 +79,27 @@ def extract(path: Path, name: str) -> Extraction:
 
 def _read_text(data: bytes, name: str, suffix: str) -> Extraction:
     text = scrub(decode(data, name))
+    if not text.strip():
+        raise UnreadableDocument(f"{name} is empty: upload a file that has content.", code="empty_document")
     if suffix in MARKDOWN:
         blocks = markdown_blocks(text)
-        return Extraction(text, blocks, "text/markdown", _first_heading(text, blocks))
-    looks_like_html = re.match(r"\s*(?:<!doctype html|<html)", text[:500], re.IGNORECASE)
-    media_type = "text/html" if looks_like_html else _CONVERTED.get(suffix)
-    if media_type is None:
-        return Extraction(text, plain_blocks(text), "text/plain")
-    if media_type == "text/html":  # the text is UTF-8 by now, whatever it says of itself
-        text = re.sub(r"(?i)(<meta[^>]*charset\s*=\s*[\"']?)[\w-]+", r"\1utf-8", text)
-    return _convert(text.encode(), media_type, name)
+        return Extraction(text, blocks, "text/markdown", _clean_title(first_heading(text, blocks)))
+    if re.match(r"\s*(?:<!doctype html|<html)", text[:500], re.IGNORECASE) or suffix in HTML:
+        return _read_html(text, name)
+    if suffix == ".xml":
+        return Extraction(text, code_block(text), "application/xml")
+    if suffix == ".eml":  # each part of a message has an encoding of its own
+        return _convert(data.replace(b"\r\n", b"\n"), "message/rfc822", name)
+    if media_type := _CONVERTED.get(suffix):
+        return _convert(text.encode(), media_type, name)
+    return Extraction(text, plain_blocks(text), "text/plain")
+
+
+def _read_html(text: str, name: str) -> Extraction:
+    """A page without what its head says of it: the converter would make a heading of that."""
+    title = re.search(r"(?is)<title\b[^>]*>(.*?)</title\s*>", text)
+    read = _convert(_HEAD.sub("", text).encode(), "text/html", name)
+    return replace(read, title=_clean_title(html.unescape(title.group(1))) if title else read.title)
 
 
 def _read_binary(data: bytes, name: str, suffix: str) -> Extraction:
@@ -92,6 +111,10 @@ def _read_binary(data: bytes, name: str, suffix: str) -> Extraction:
         media_type = _PACKED.get(suffix) or _detect(data, name)
     if media_type.startswith("image/"):
         return Extraction("", [], media_type)  # what a converter says of a picture is not its text
+    if media_type in _ARCHIVES:
+        raise UnreadableDocument(
+            f"{name} is an archive: unpack it and upload the files that are in it.", code="unsupported_type"
+        )
     return _convert(data, media_type, name)
 
 
@@ -112,7 +135,7 @@ def _convert(data: bytes, media_type: str, name: str) -> Extraction:
         output_format="markdown",
         include_document_structure=is_pdf,
         pages=kreuzberg.PageConfig(
-            extract_pages=True, insert_page_markers=not is_pdf, marker_format=_PAGE_MARK
+            extract_pages=True, insert_page_markers=not is_pdf, marker_format=PAGE_MARK
         ),
         disable_ocr=True,
     )
@@ -123,12 +146,14 @@ def _convert(data: bytes, media_type: str, name: str) -> Extraction:
     title = _clean_title(result.metadata.get("title"))
     pages = result.metadata.get("page_count") or result.metadata.get("slide_count") or None
     if is_pdf:
-        text, blocks = _from_nodes(result.document["nodes"] if result.document else [])
-        warnings = _pages_without_text(blocks, pages)
+        text, blocks = from_nodes(result.document["nodes"] if result.document else [])
+        warnings = pages_without_text(blocks, pages)
     else:
-        text, page_starts = _take_out_page_marks(scrub(result.content))
-        blocks, warnings = markdown_blocks(text, page_starts), []
-    return Extraction(text, blocks, media_type, title or _first_heading(text, blocks), pages, warnings)
+        text, blocks, marked = from_markdown(result.content)
+        pages, warnings = pages or marked, []
+    if title is None and media_type not in _SPREADSHEETS:  # whose first heading is one sheet's name
+        title = _clean_title(first_heading(text, blocks))
+    return Extraction(text, blocks, media_type, title, pages, warnings)
 
 
 def _explained(error: Exception, name: str) -> UnreadableDocument:
@@ -149,15 +174,11 @@ def _explained(error: Exception, name: str) -> UnreadableDocument:
     )
 
 
-def _first_heading(text: str, blocks: Sequence[Block]) -> str | None:
-    first = next((block for block in blocks if block.kind == "heading"), None)
-    return _clean_title(text[first.start : first.end].strip("#= -\n")) if first else None
-
-
 def _clean_title(title: object) -> str | None:
     if not isinstance(title, str):
         return None
-    return re.sub(r"\s+", " ", scrub(title)).strip()[:500] or None
+    clean = re.sub(r"\s+", " ", scrub(title)).strip().removeprefix("Microsoft Word - ")
+    return clean[:500] if clean and not _NO_TITLE.fullmatch(clean) else None
 
 
 def _answer(line: str) -> dict[str, Any]:

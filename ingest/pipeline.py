@@ -19,7 +19,7 @@ from rag_service.db.models import Document, DocumentVersion, Job
 from rag_service.db.repositories.chunks import Chunks, Embeddings
 from rag_service.db.repositories.documents import Documents
 from rag_service.db.repositories.jobs import Jobs, LostLease
-from rag_service.errors import DatabaseUnavailable, VectorIndexUnavailable
+from rag_service.errors import DatabaseUnavailable, NotFound, VectorIndexUnavailable
 from rag_service.knowledge.embeddings import Embedder, Vectors
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
@@ -56,6 +56,7 @@ class Pipeline:
 
         Raises:
             LostLease: another worker has it now; nothing of this run counts.
+            NotFound: the document was deleted.
             UnreadableDocument: the file cannot be used.
             Unavailable: something we depend on is away; the job can be tried again.
         """
@@ -70,9 +71,14 @@ class Pipeline:
             await self._advance(job, progress, "embedding", total=len(chunks))
             await self._embed_and_store(job, version, chunks, progress)
             await self._advance(job, progress, "storing")
-            replaced = await self._activate(job, version, extraction, chunks)
-        if replaced is not None:
-            await self._forget_vectors(job.knowledge_base_id, replaced)
+        # Behind the lease: the job's own end must not look like its loss to the renewal.
+        try:
+            unwanted = await self._activate(job, version, extraction, chunks)
+        except NotFound:  # the document was deleted in the meantime
+            await self._forget_vectors(job.knowledge_base_id, version.id)
+            raise
+        if unwanted is not None:
+            await self._forget_vectors(job.knowledge_base_id, unwanted)
 
     @asynccontextmanager
     async def _leased(self, job: Job, progress: Progress) -> AsyncIterator[None]:
@@ -100,14 +106,15 @@ class Pipeline:
         # Not a task group: it would wrap what the work raises.
         heart = asyncio.create_task(beat())
         try:
-            yield
+            try:
+                yield
+            finally:
+                heart.cancel()
+                await asyncio.wait([heart])
         except asyncio.CancelledError:
             if lost and work is not None and work.uncancel() == 0:
                 raise LostLease("The lease of this job was lost.") from None
             raise
-        finally:
-            heart.cancel()
-            await asyncio.wait([heart])
 
     async def _advance(self, job: Job, progress: Progress, state: str, *, total: int | None = None) -> None:
         progress.state = state
@@ -176,7 +183,10 @@ class Pipeline:
     async def _activate(
         self, job: Job, version: DocumentVersion, extraction: Extraction, chunks: Sequence[TextChunk]
     ) -> UUID | None:
-        """Flip the document to this version and end the job, in one transaction."""
+        """Flip the document to this version and end the job, in one transaction.
+
+        Returns the version whose vectors are not wanted any more, if there is one.
+        """
         async with self.database.transaction() as session:
             await Jobs(session).finish(job, "succeeded")
             documents = Documents(session)
@@ -187,13 +197,13 @@ class Pipeline:
             return await documents.activate(current, chunk_count=len(chunks))
 
     async def _forget_vectors(self, knowledge_base_id: UUID, version_id: UUID) -> None:
-        """Remove a replaced version's vectors. Until then they are only passed over: no reader sees them."""
+        """Remove an unwanted version's vectors. Until then they are only passed over: no reader sees them."""
         async with self.database.transaction() as session:
             ids = await Chunks(session).ids_of(version_id)
         try:
             await self.vectors.delete(collection_name(knowledge_base_id, self.embedder.fingerprint), ids)
         except VectorIndexUnavailable:
-            logger.warning("vectors of a replaced version were left", extra={"version_id": str(version_id)})
+            logger.warning("vectors of an unwanted version were left", extra={"version_id": str(version_id)})
 
 
 def _row(version_id: UUID, item: TextChunk) -> dict[str, object]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 import asyncpg
 from sqlalchemy.engine import make_url
 
+from ingest.erasure import Eraser
 from ingest.pipeline import Pipeline
 from ingest.sandbox import Extractor
 from rag_service import logs
@@ -37,6 +38,7 @@ class Worker:
         self._database = database
         self._pipeline = pipeline
         self._attempts = attempts
+        self._eraser = Eraser(database, pipeline.vectors, pipeline.blobs)
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -48,7 +50,7 @@ class Worker:
         while True:
             self._woken.clear()
             try:
-                while await self.run_one():
+                while await self.run_one() or await self.erase_one():
                     pass
             except Unavailable as error:
                 logger.warning("the queue cannot be read", extra={"reason": error.detail})
@@ -69,13 +71,17 @@ class Worker:
             logs.context.set(None)
         return True
 
+    async def erase_one(self) -> bool:
+        """Erase the next deleted document; False if there is none."""
+        return await self._eraser.erase_one()
+
     async def _attempt(self, job: Job) -> None:
         if job.attempts > self._attempts:
             await self._end(
                 job,
                 "quarantined",
                 "too_many_attempts",
-                f"Gave up after {self._attempts} attempts: each time the worker stopped or failed over this file.",
+                f"Gave up after {self._attempts} attempts: each time the worker died over this file.",
             )
             return
         try:
@@ -91,8 +97,11 @@ class Worker:
             await self._again(job, error)
         except asyncio.CancelledError:
             # Told to stop: another worker, or our next start, takes the job over at once.
-            async with asyncio.timeout(3):
-                await self._hand_back(job, timedelta(0), "worker_stopped", "The worker was stopped.")
+            with suppress(TimeoutError, Unavailable):  # its lease runs out by itself
+                async with asyncio.timeout(3):
+                    await self._hand_back(
+                        job, timedelta(0), "worker_stopped", "The worker was stopped.", counts=False
+                    )
             raise
 
     async def _again(self, job: Job, error: RagError) -> None:
@@ -102,10 +111,12 @@ class Worker:
         seconds = 2.0**job.attempts * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
         await self._hand_back(job, timedelta(seconds=seconds), error.code, error.detail)
 
-    async def _hand_back(self, job: Job, after: timedelta, code: str, detail: str) -> None:
+    async def _hand_back(
+        self, job: Job, after: timedelta, code: str, detail: str, *, counts: bool = True
+    ) -> None:
         with suppress(LostLease):
             async with self._database.transaction() as session:
-                await Jobs(session).hand_back(job, after=after, code=code, detail=detail)
+                await Jobs(session).hand_back(job, after=after, code=code, detail=detail, counts=counts)
         logger.warning("job handed back", extra={"reason": detail})
 
     async def _end(self, job: Job, state: str, code: str, detail: str) -> None:

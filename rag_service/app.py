@@ -7,12 +7,25 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from rag_service import __version__
-from rag_service.api import problems
+from rag_service.api import problems, static
+from rag_service.api.cors import EmbedOrigins
 from rag_service.api.deps import Services
 from rag_service.api.middleware import BodyLimit, RequestContext
-from rag_service.api.routes import chat, conversations, documents, health, jobs, knowledge_bases, search
+from rag_service.api.routes import (
+    chat,
+    conversations,
+    documents,
+    embeds,
+    health,
+    jobs,
+    knowledge_bases,
+    search,
+)
+from rag_service.auth.embeds import HOME, EmbedService
 from rag_service.auth.service import KeyService
 from rag_service.blobs import BlobStore
 from rag_service.chat.llm import load_chat_model
@@ -20,6 +33,7 @@ from rag_service.chat.service import ChatService
 from rag_service.db.engine import Database
 from rag_service.db.migrate import migrate
 from rag_service.db.repositories.conversations import mark_interrupted
+from rag_service.db.repositories.embeds import Embeds
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.documents.service import DocumentService
 from rag_service.errors import RagError
@@ -64,15 +78,24 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
                 with suppress(asyncio.CancelledError, RagError):
                     await starting
 
-    app = FastAPI(
-        title="rag-service", version=__version__, lifespan=lifespan, openapi_url=f"{API}/openapi.json"
+    # The reference pages bring their scripts along: nothing is fetched from elsewhere.
+    app = FastAPIOffline(
+        title="rag-service",
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url=f"{API}/openapi.json",
+        redoc_url=None,
     )
     app.state.startup = startup
     problems.install(app)
     app.include_router(health.router)
-    for module in (chat, conversations, knowledge_bases, documents, jobs, search):
+    for module in (chat, conversations, embeds, knowledge_bases, documents, jobs, search):
         app.include_router(module.router, prefix=API)
+    app.include_router(embeds.public, prefix=API)
     app.add_middleware(BodyLimit, json_bytes=JSON_BYTES, upload_bytes=settings.max_upload_bytes)
+    static.install(app)
+    app.add_middleware(EmbedOrigins)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.hosts, www_redirect=False)
     app.add_middleware(RequestContext)
     return app
 
@@ -107,7 +130,9 @@ async def _build(
     startup.waiting_for = "loading the embedding model"
     embedder, model = await loading, await model_loading
     async with database.transaction() as session:
-        await KnowledgeBases(session).ensure("default", "Default", embedder.fingerprint)
+        default = await KnowledgeBases(session).ensure("default", "Default", embedder.fingerprint)
+        if settings.offers_home_chat:
+            await Embeds(session).ensure(HOME, "The server's own chat page", default)
         if interrupted := await mark_interrupted(session):
             logger.warning("answers were cut short by the last stop", extra={"count": interrupted})
     vectors = ChromaIndex(settings.chroma_url)
@@ -118,6 +143,7 @@ async def _build(
         settings=settings,
         database=database,
         keys=keys,
+        embeds=EmbedService(database, settings.secret(), home=settings.offers_home_chat),
         chat=chat_service,
         documents=DocumentService(
             database, BlobStore(settings.blob_dir), max_file_bytes=settings.max_file_bytes

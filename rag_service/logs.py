@@ -5,15 +5,16 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 context: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("log_context", default=None)
 """What every line of the current task carries, such as `request_id` or `job_id`."""
 
 _SECRET = re.compile(
-    r"(rag_[a-z]+_)[\w-]{8,}"  # our keys: the prefix says which kind
-    r"|(sk-)[\w-]{8,}"  # keys of model providers
-    r"|(://[^/\s:@]+:)[^@\s]+(?=@)"  # a password in a URL
+    r"((?<!\w)rag_[a-z]+_)[\w-]{8,}"  # our keys: the prefix says which kind
+    r"|((?<!\w)(?:sk-|ck-|xai-|gsk_|hf_|AIza))[\w-]{8,}"  # keys of model providers and of Chroma Cloud
+    r"|(://[^/\s:@]*:)[^@\s]+(?=@)"  # a password in a URL
     r"|((?i:bearer)\s+)[\w.~+/=-]{8,}"
 )
 
@@ -42,7 +43,18 @@ class _JsonLines(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in self._builtin}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return redact(json.dumps(line, ensure_ascii=False, default=str))
+        return json.dumps(_redacted(line), ensure_ascii=False)
+
+
+def _redacted(value: object) -> object:
+    """`value` as JSON knows it, each string in it redacted: before encoding, which would change what is around one."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _redacted(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(item) for item in value]
+    return redact(str(value))
 
 
 def configure(level: str) -> None:

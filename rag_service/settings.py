@@ -4,19 +4,18 @@ Names the field already knows stay bare (`DATABASE_URL`, `OPENAI_API_KEY`); ours
 Values that are unsafe stop the start with a sentence that says what to change.
 """
 
-import json
 import os
 import secrets
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rag_service.errors import ConfigurationError
 
 MIN_SECRET_LENGTH = 32
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PACKAGE_DIR = Path(__file__).resolve().parent
 
 
@@ -33,6 +32,8 @@ def _bare(name: str) -> AliasChoices:
 class Endpoints(BaseModel):
     """Where the processes that `rag serve` started can be reached; kept in the state folder, mode 0600."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     pid: int
     api_url: str
     database_url: str
@@ -43,7 +44,12 @@ class Settings(BaseSettings):
     """All settings of every process. Field names map to `RAG_<NAME>`, aliases stand as they are."""
 
     model_config = SettingsConfigDict(
-        env_prefix="RAG_", env_file=".env", extra="ignore", populate_by_name=True, hide_input_in_errors=True
+        env_prefix="RAG_",
+        env_file=".env",
+        env_ignore_empty=True,  # as `${NAME:-}` in a compose file makes it: not set
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     database_url: SecretStr | None = Field(default=None, validation_alias=_bare("DATABASE_URL"))
@@ -92,6 +98,15 @@ class Settings(BaseSettings):
     model_first_token_seconds: Annotated[float, Field(gt=0)] = 30.0
     model_token_seconds: Annotated[float, Field(gt=0)] = 30.0
 
+    home_chat: bool | None = Field(
+        default=None,
+        description="the chat page at `/`; unset means: on where the server listens on loopback only",
+    )
+    allowed_hosts: list[str] = Field(
+        default_factory=list,
+        description="names the server is reached by; unset means: any, or loopback's own",
+    )
+
     database_pool: Annotated[int, Field(ge=2)] = 10
 
     @model_validator(mode="after")
@@ -116,7 +131,7 @@ class Settings(BaseSettings):
             )
         return self
 
-    @cached_property
+    @property
     def answers_with(self) -> str:
         """The chat model in use: `extractive`, or LangChain's `provider:model`."""
         if self.chat_model:
@@ -124,6 +139,20 @@ class Settings(BaseSettings):
         if self.openai_api_key or self.openai_base_url:
             return "openai:gpt-4o-mini"
         return "extractive"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the API."""
+        return self.host in LOOPBACK
+
+    @property
+    def hosts(self) -> list[str]:
+        """The values of the Host header that are answered; `*` means any."""
+        return self.allowed_hosts or ([*LOOPBACK, "[::1]"] if self.is_local else ["*"])
+
+    @property
+    def offers_home_chat(self) -> bool:
+        return self.is_local if self.home_chat is None else self.home_chat
 
     @property
     def admin_key_file(self) -> Path:
@@ -138,21 +167,34 @@ class Settings(BaseSettings):
         return self.state_dir / "endpoints.json"
 
     def secret(self) -> str:
-        """The secret under all HMACs: RAG_SECRET_KEY, or one made once and kept in the state folder."""
+        """The secret under all HMACs: RAG_SECRET_KEY, or one made once and kept in the state folder.
+
+        Raises:
+            ConfigurationError: the one kept is damaged.
+        """
         if self.secret_key is not None:
             return self.secret_key.get_secret_value()
         path = self.state_dir / "secret.key"
         if not path.exists():
             write_private(path, secrets.token_urlsafe(48))
-        return path.read_text().strip()
+        kept = path.read_bytes().strip().decode(errors="replace")
+        if len(kept) < MIN_SECRET_LENGTH:
+            raise ConfigurationError(
+                f"{path} is damaged. Put it back from a backup; or delete it, and make every API key anew."
+            )
+        return kept
 
     def local_endpoints(self) -> Endpoints | None:
-        """What a running `rag serve` on this state folder wrote down, or None if there is none."""
+        """What a running `rag serve` on this state folder wrote down, or None if there is none.
+
+        Raises:
+            ConfigurationError: what it wrote cannot be read.
+        """
         try:
-            return Endpoints.model_validate_json(self.endpoints_file.read_text())
+            return Endpoints.model_validate_json(self.endpoints_file.read_bytes())
         except FileNotFoundError:
             return None
-        except (ValidationError, json.JSONDecodeError) as error:
+        except ValidationError as error:
             raise ConfigurationError(
                 f"{self.endpoints_file} is damaged; stop `rag serve`, delete it and start again."
             ) from error

@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from rag_service.auth.embeds import EmbedService
 from rag_service.auth.principal import Principal, Role
 from rag_service.auth.service import KeyService
 from rag_service.chat.service import ChatService
@@ -27,6 +28,7 @@ class Services:
     settings: Settings
     database: Database
     keys: KeyService
+    embeds: EmbedService
     chat: ChatService
     documents: DocumentService
     retriever: Retriever
@@ -69,7 +71,7 @@ class Requires:
             Unauthenticated: no valid credential.
             Forbidden: its role does not cover this route's.
         """
-        principal = await get_services(request).keys.authenticate(request.headers.get("authorization"))
+        principal = await _authenticate(request)
         if not principal.may(self.role):
             raise Forbidden(f"This needs a key with the role {self.role!r}; yours has {principal.role!r}.")
         return principal
@@ -77,6 +79,25 @@ class Requires:
 
 Admin = Annotated[Principal, Depends(Requires("admin"))]
 Chatter = Annotated[Principal, Depends(Requires("chat"))]
+Visitor = Annotated[Principal, Depends(Requires("visitor"))]
+
+
+async def _authenticate(request: Request) -> Principal:
+    services = get_services(request)
+    authorization = request.headers.get("authorization")
+    scheme, _, token = (authorization or "").partition(" ")
+    if (
+        scheme.lower() == "bearer" and token.count(".") == 2
+    ):  # the form of a visitor's token; a key has no dots
+        return await services.embeds.authenticate(
+            token.strip(), origin=request.headers.get("origin"), own_origin=own_origin(request)
+        )
+    return await services.keys.authenticate(authorization)
+
+
+def own_origin(request: Request) -> str:
+    """The origin that this request reached us at, as a browser would name it."""
+    return f"{request.url.scheme}://{request.url.netloc}"
 
 
 class ProtectedRoute(APIRoute):

@@ -5,9 +5,9 @@ import hmac
 import re
 import secrets
 
-from rag_service.auth.principal import Principal, Role
+from rag_service.auth.principal import Principal
 from rag_service.db.engine import Database
-from rag_service.db.models import ApiKey
+from rag_service.db.models import ApiKey, KeyRole
 from rag_service.db.repositories.keys import Keys
 from rag_service.errors import Unauthenticated
 from rag_service.settings import Settings, write_private
@@ -22,12 +22,12 @@ class KeyService:
         self._database = database
         self._secret = secret.encode()
 
-    async def create(self, name: str, role: Role) -> tuple[ApiKey, str]:
+    async def create(self, name: str, role: KeyRole) -> tuple[ApiKey, str]:
         """A new key and its full text, which cannot be had again."""
         async with self._database.transaction() as session:
             return await self._add(Keys(session), name, role)
 
-    async def _add(self, keys: Keys, name: str, role: Role) -> tuple[ApiKey, str]:
+    async def _add(self, keys: Keys, name: str, role: KeyRole) -> tuple[ApiKey, str]:
         prefix = f"rag_{role}_{secrets.token_hex(6)}"
         text = f"{prefix}_{secrets.token_urlsafe(32)}"
         return await keys.add(name, role, prefix, self._mac(text)), text

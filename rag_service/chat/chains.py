@@ -40,7 +40,7 @@ class Record:
     sources: list[Source] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     query: str = ""
-    model: str = "extractive"
+    model: str = extractive.NAME
     prompts: list[dict[str, Any]] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
@@ -165,7 +165,7 @@ class Answering:
                     if begun:
                         raise
                     logger.warning("quoting, since the language model failed", extra={"reason": error.detail})
-                    turn.record.degraded = True
+                    turn.record.model, turn.record.degraded = extractive.NAME, True
         async with aclosing(self._quote(turn, sources)) as quotes:
             async for event in quotes:
                 yield event
@@ -196,24 +196,11 @@ class Answering:
         sources: list[Source] = []
         spent = 0
         for hit in hits:
-            chunk = hit.source.chunk
-            spent += count(chunk.text) + 30  # its tags, title and number
+            source = _source(len(sources) + 1, hit)
+            spent += count(as_text([source]))
             if sources and spent > self.context_tokens:
                 break
-            sources.append(
-                Source(
-                    number=len(sources) + 1,
-                    document_id=hit.source.document_id,
-                    chunk_id=chunk.id,
-                    filename=hit.source.filename,
-                    title=hit.source.title,
-                    headings=chunk.headings,
-                    page=chunk.page,
-                    score=round(hit.score, 4),
-                    text=chunk.text,
-                    context=chunk.context,
-                )
-            )
+            sources.append(source)
         return sources
 
     async def _quote(self, turn: Turn, sources: Sequence[Source]) -> AsyncGenerator[Event, None]:
@@ -240,12 +227,29 @@ class Answering:
         completion, citations = Completion(), CitationStream(sources)
         async with aclosing(model.stream(messages, completion)) as pieces:
             async for piece in pieces:
+                record.model = model.name
                 for event in citations.feed(piece):
                     yield event
         for event in citations.finish():
             yield event
-        record.model, record.usage = model.name, completion.usage
+        record.usage = completion.usage
         record.finish_reason = completion.finish_reason or "stop"
+
+
+def _source(number: int, hit: Hit) -> Source:
+    chunk = hit.source.chunk
+    return Source(
+        number=number,
+        document_id=hit.source.document_id,
+        chunk_id=chunk.id,
+        filename=hit.source.filename,
+        title=hit.source.title,
+        headings=chunk.headings,
+        page=chunk.page,
+        score=round(hit.score, 4),
+        text=chunk.text,
+        context=chunk.context,
+    )
 
 
 _TAG = re.compile(r"<(?=/?source\b)", re.IGNORECASE)

@@ -9,12 +9,20 @@ from rag_service.chat.events import Citation, Delta, Source
 from rag_service.knowledge.sentences import sentence_spans, words
 
 _MARK = re.compile(r"\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\]")
-_BEGUN = re.compile(r"\s*\[[\d\s,;]{0,24}\Z|\s+\Z")
-_ANY_MARK = re.compile(r"\s*\[\d{1,3}\]")
+_BEGUN = re.compile(r"\s*\[\s*(?:\d{1,3}\s*(?:[,;]\s*\d{1,3}\s*)*(?:[,;]\s*)?)?\Z|\s+\Z")
+"""What may yet become a mark, and the white space before one."""
+
+_MARKS = re.compile(r"(?:\s*\[\d{1,3}\])+\s*")
+_MARKS_AT_END = re.compile(_MARKS.pattern + r"\Z")
+_FENCE = re.compile(r"^\s*```", re.MULTILINE)
 
 
 class CitationStream:
-    """Takes a model's tokens, gives deltas and citations. A mark is held back until it is whole."""
+    """Takes a model's tokens, gives deltas and citations. A mark is held back until it is whole.
+
+    A number that is no source's is left out, and so is a mark that the end of the answer cuts off. Brackets in
+    code are code. A mark is never the text of a link: a round bracket right behind it is set off by a space.
+    """
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = {source.number: source for source in sources}
@@ -26,6 +34,9 @@ class CitationStream:
         self._held += token
         while match := _MARK.search(self._held):
             before, self._held = self._held[: match.start()], self._held[match.end() :]
+            if _in_code(self.text + before):
+                yield from self._emit(before + match.group())
+                continue
             numbers = [int(number) for number in re.split(r"[\s,;]+", match.group(1))]
             valid = [number for number in dict.fromkeys(numbers) if number in self._sources]
             yield from self._emit(before if valid else before.rstrip(" "))
@@ -37,10 +48,13 @@ class CitationStream:
 
     def finish(self) -> Iterator[Delta | Citation]:
         """What was still held back when the model ended."""
-        rest, self._held = self._held, ""
-        yield from self._emit(rest.rstrip())
+        rest, self._held = self._held.rstrip(), ""
+        if _in_code(self.text):
+            yield from self._emit(rest)
 
     def _emit(self, text: str) -> Iterator[Delta]:
+        if text.startswith("(") and _MARKS_AT_END.search(self.text) and not _in_code(self.text):
+            text = " " + text
         if text:
             self.text += text
             yield Delta(text)
@@ -53,20 +67,26 @@ class CitationStream:
                 yield cite(self._sources[number], self.text[start:end], (start, end))
 
 
+def _in_code(text: str) -> bool:
+    """Whether the end of `text` lies in a code block or a code span of Markdown."""
+    if len(_FENCE.findall(text)) % 2:
+        return True
+    return text.rpartition("\n")[2].replace("```", "").count("`") % 2 == 1
+
+
 def _claim(text: str) -> tuple[int, int]:
-    """Where the sentence that a mark at the end of `text` belongs to begins and ends, marks left out."""
-    spans = sentence_spans(text)
-    if not spans:
-        return 0, 0
-    start, end = spans[-1]
-    while (mark := _ANY_MARK.search(text, start, end)) and mark.end() == end:
-        end = mark.start()
+    """Where the sentence that a mark at the end of `text` belongs to begins and ends, marks around it left out."""
+    start, end = next(reversed(sentence_spans(text)), (0, 0))
+    if behind := _MARKS_AT_END.search(text, start, end):
+        end = behind.start()
+    if before := _MARKS.match(text, start, end):
+        start = before.end()
     return start, end
 
 
 def cite(source: Source, claim: str, answer_span: tuple[int, int]) -> Citation:
     """The citation of a claim, with the passage of the source that supports it best."""
-    start, end = best_quote(source.text, claim)
+    start, end = best_quote(source.text, _MARKS.sub(" ", claim))
     return Citation(
         number=source.number,
         document_id=source.document_id,

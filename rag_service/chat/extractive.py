@@ -5,12 +5,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile, zip_longest
 
 import regex
 
 from rag_service.chat.events import Citation, Delta, Source
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.sentences import sentence_spans, words
+
+NAME = "extractive"
+"""What stands in the place of a model's name."""
 
 CHUNKS = 5
 SENTENCES = 2
@@ -54,10 +58,7 @@ async def best_sentences(question: str, sources: Sequence[Source], embedder: Emb
     of the question's words, weighted by rarity among the candidates, that it holds.
     """
     candidates = [
-        (source, start, end)
-        for source in sources[:CHUNKS]
-        for start, end in sentence_spans(source.text)
-        if not _TABLE_RULE.match(source.text[start:end])
+        (source, start, end) for source in sources[:CHUNKS] for start, end in _quotable(source.text)
     ]
     if not candidates:
         return []
@@ -78,6 +79,19 @@ async def best_sentences(question: str, sources: Sequence[Source], embedder: Emb
     return sorted(chosen, key=lambda quote: (quote.source.number, quote.start))
 
 
+def _quotable(text: str) -> Iterator[tuple[int, int]]:
+    """The sentences that can answer something: not a table's header or rule, not a bare number or dash."""
+    spans = sentence_spans(text)
+    rules = {start for start, end in spans if _TABLE_RULE.match(text[start:end])}
+    for (start, end), (following, _) in zip_longest(spans, spans[1:], fillvalue=(len(text), 0)):
+        if text.startswith("|", start):
+            is_header = following in rules and text.startswith("|", following)
+            if start not in rules and not is_header:
+                yield start, end
+        elif regex.search(r"\p{L}", text, pos=start, endpos=end):
+            yield start, end
+
+
 def _coverage(question: str, texts: Sequence[str]) -> list[float]:
     bags = [set(words(text)) for text in texts]
     frequency = Counter(word for bag in bags for word in bag)
@@ -96,12 +110,15 @@ def _distinct(quotes: Sequence[Quote]) -> list[Quote]:
 
 def answer(question: str, quotes: Sequence[Quote]) -> Iterator[Delta | Citation]:
     """The answer's events: a line that says that it quotes, then each quote with its citation."""
+    if not quotes:
+        yield Delta(not_found(question))
+        return
     lead = _LEAD[language_of(question)]
     yield Delta(lead)
     length = len(lead)
     for quote in quotes:
         text = quote.source.text[quote.start : quote.end]
-        shown = _readable(text, quote.source)
+        shown = _readable(quote)
         yield Delta(f"\n\n> {shown} [{quote.source.number}]")
         start = length + 4
         length = start + len(shown) + len(f" [{quote.source.number}]")
@@ -116,18 +133,27 @@ def answer(question: str, quotes: Sequence[Quote]) -> Iterator[Delta | Citation]
         )
 
 
-def _readable(quote: str, source: Source) -> str:
+def _readable(quote: Quote) -> str:
     """A quote on one line; the cells of a table's row under their headers."""
-    if not quote.startswith("|"):
-        return re.sub(r"\s+", " ", quote)
-    rows = [source.context, *source.text.splitlines()]
-    header = next((row for row in rows if row.startswith("|")), "")
-    cells, names = _cells(quote), _cells(header)
-    if header == quote or len(cells) != len(names):
+    text = quote.source.text[quote.start : quote.end]
+    if not text.startswith("|"):
+        return re.sub(r"\s+", " ", text)
+    cells, names = _cells(text), _cells(_header(quote.source, quote.start))
+    if len(cells) != len(names):
         return " · ".join(cell for cell in cells if cell)
     return " · ".join(
         f"{name}: {cell}" if name else cell for name, cell in zip(names, cells, strict=True) if cell
     )
+
+
+def _header(source: Source, start: int) -> str:
+    """The header of the table whose row begins at `start`: the first of the rows right above it, or what the table
+    goes on from where the text begins in the middle of it."""
+    above = source.text[:start].rstrip(" \t").splitlines()
+    rows = list(takewhile(lambda line: line.lstrip().startswith("|"), reversed(above)))
+    if len(rows) == len(above) and source.context:
+        return source.context
+    return rows[-1] if rows else ""
 
 
 def _cells(row: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from rag_service.knowledge.tokens import TokenCounter, load_token_counter
 from rag_service.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+# A NUL, and halves of surrogate pairs: neither PostgreSQL nor UTF-8 can hold them.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass
@@ -42,9 +46,10 @@ class ChatModel:
         """Pieces of the answer's text as they come.
 
         Raises:
-            ModelUnavailable: refused, silent for too long, cut off, or ended without saying that it had.
+            ModelUnavailable: refused, silent for too long, cut off, ended without saying that it had, or without
+                having said a word.
         """
-        seconds = self.first_token_seconds
+        seconds, is_empty = self.first_token_seconds, True
         try:
             async with aclosing(self._pieces(messages)) as pieces:
                 while True:
@@ -53,8 +58,9 @@ class ChatModel:
                     if piece is None:
                         break
                     _note(piece, completion)
-                    if text := piece.text:
+                    if text := _UNSTORABLE.sub("", piece.text):
                         seconds = self.token_seconds
+                        is_empty = is_empty and text.isspace()
                         yield text
         except TimeoutError as error:
             raise ModelUnavailable(
@@ -71,6 +77,8 @@ class ChatModel:
             raise ModelUnavailable(_sentence(error), code="model_failed") from error
         if completion.finish_reason is None:
             raise ModelUnavailable("The language model's answer was cut off.", code="model_cut_off")
+        if is_empty:
+            raise ModelUnavailable("The language model gave an empty answer.", code="model_empty")
 
     async def _pieces(self, messages: Sequence[BaseMessage]) -> AsyncGenerator[BaseMessageChunk, None]:
         async with aclosing(self.model.astream(list(messages))) as stream:  # type: ignore[type-var]

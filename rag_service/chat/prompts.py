@@ -1,15 +1,29 @@
 """Prompts: one Markdown file each, with its name, version, role and variables at the top."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langchain_core.prompts import PromptTemplate
+from pydantic import BaseModel
 
 from rag_service.errors import ConfigurationError
+
+
+_FORM = re.compile(r"---\n(?P<front>.*?)^---\n(?P<body>.*)", re.DOTALL | re.MULTILINE)
+
+
+class _Front(BaseModel):
+    """What a prompt says of itself."""
+
+    name: str
+    version: int
+    role: Literal["system", "user"]
+    variables: list[str]
 
 
 @dataclass(frozen=True)
@@ -37,32 +51,31 @@ def load_prompt(folder: Path, name: str) -> Prompt:
     """Read `name`.md.
 
     Raises:
-        ConfigurationError: it is missing, or its variables are not the ones it declares.
+        ConfigurationError: it is missing or not well formed, or its variables are not the ones it declares.
     """
     path = folder / f"{name}.md"
     try:
         raw = path.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The prompt {path} cannot be read; check RAG_PROMPTS_DIR.") from error
+    form = _FORM.fullmatch(raw)
     try:
-        _, front, body = raw.split("---\n", 2)
-        declared = yaml.safe_load(front)
-        template = PromptTemplate.from_template(body.strip())
-        prompt = Prompt(
-            name=declared["name"],
-            version=int(declared["version"]),
-            role=declared["role"],
-            template=template,
-            sha256=hashlib.sha256(raw.encode()).hexdigest(),
-        )
-    except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        front = _Front.model_validate(yaml.safe_load(form["front"]) if form else None)
+        template = PromptTemplate.from_template(form["body"].strip() if form else "")
+    except (ValueError, yaml.YAMLError) as error:
         raise ConfigurationError(
             f"The prompt {path} is not well formed: it begins with a block between two lines of `---` that gives "
-            "name, version, role and variables."
+            "name, version, role (system or user) and variables; each brace in its text that is no variable's is doubled."
         ) from error
-    if set(declared["variables"]) != set(template.input_variables):
+    if set(front.variables) != set(template.input_variables):
         raise ConfigurationError(
-            f"The prompt {path} declares the variables {sorted(declared['variables'])} but uses "
+            f"The prompt {path} declares the variables {sorted(front.variables)} but uses "
             f"{sorted(template.input_variables)}."
         )
-    return prompt
+    return Prompt(
+        name=front.name,
+        version=front.version,
+        role=front.role,
+        template=template,
+        sha256=hashlib.sha256(raw.encode()).hexdigest(),
+    )

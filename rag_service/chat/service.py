@@ -20,8 +20,8 @@ from rag_service.chat.prompts import load_prompt
 from rag_service.db.engine import Database
 from rag_service.db.models import Conversation, Message, MessageState, new_id
 from rag_service.db.repositories.conversations import Conversations
-from rag_service.db.repositories.knowledge_bases import KnowledgeBases
-from rag_service.errors import InvalidInput, RagError
+from rag_service.db.repositories.knowledge_bases import KnowledgeBases, no_such
+from rag_service.errors import InvalidInput, NotFound, RagError
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.tokens import estimate_tokens
@@ -83,7 +83,7 @@ class ChatService:
         self._database = database
         self._history_tokens = settings.history_tokens
         self._count = model.tokens.count if model else estimate_tokens
-        self._runs: set[asyncio.Task[None]] = set()
+        self._runs: dict[UUID, tuple[Run, str]] = {}
         self._chain: Runnable[Turn, Event] = Answering(
             retriever=retriever,
             embedder=embedder,
@@ -114,10 +114,16 @@ class ChatService:
             InvalidInput: the parent is not a message of the conversation, or the knowledge base not the
                 conversation's.
         """
+        if parent_message_id is not None and conversation_id is None:
+            raise InvalidInput("parent_message_id needs the conversation_id of its conversation.")
+        if principal.knowledge_base is not None and knowledge_base not in (None, principal.knowledge_base):
+            raise no_such(knowledge_base or "")
         async with self._database.transaction() as session:
             conversations = Conversations(session, principal.subject)
             if conversation_id is None:
-                found = await KnowledgeBases(session).by_slug(knowledge_base or "default")
+                found = await KnowledgeBases(session).by_slug(
+                    knowledge_base or principal.knowledge_base or "default"
+                )
                 conversation = await conversations.start(found.id, _title(question))
                 parent = None
             else:
@@ -140,11 +146,18 @@ class ChatService:
         )
         run = Run(new_id(), conversation.id, answer.id)
         run.publish(Start(run.id, conversation.id, answer.id))
-        # The set holds the task: the event loop itself only holds it weakly.
+        # Kept here too: the event loop itself only holds a task weakly.
         run.task = asyncio.create_task(self._drive(run, turn))
-        self._runs.add(run.task)
-        run.task.add_done_callback(self._runs.discard)
+        self._runs[run.id] = (run, principal.subject)
+        run.task.add_done_callback(lambda _: self._runs.pop(run.id, None))
         return run
+
+    def stop(self, principal: Principal, run_id: UUID) -> None:
+        """Stop a turn of this caller's. Raises NotFound where it is not under way here, or is another's."""
+        run, owner = self._runs.get(run_id, (None, None))
+        if run is None or owner != principal.subject:
+            raise NotFound("There is no such turn under way.", code="run_not_found")
+        run.stop()
 
     @staticmethod
     async def _parent(
@@ -193,10 +206,10 @@ class ChatService:
 
     async def _load_history(self, turn: Turn) -> Sequence[BaseMessage]:
         async with self._database.transaction() as session:
-            messages = await Conversations(session, turn.owner).messages(
-                turn.conversation_id, newest=WINDOW_MESSAGES + 2
+            messages = await Conversations(session, turn.owner).leading_to(
+                turn.message_id, newest=WINDOW_MESSAGES + 1
             )
-        return window(messages[:-2], self._count, self._history_tokens)
+        return window(messages[:-1], self._count, self._history_tokens)  # the last is the question itself
 
     async def _save_complete(self, turn: Turn) -> None:
         await self._save(turn, "complete", None)
@@ -207,11 +220,10 @@ class ChatService:
         try:
             async with asyncio.timeout(SAVE_SECONDS):
                 await self._save(turn, state, code)
-        except (RagError, TimeoutError) as error:
-            # It stays in state `streaming`, and becomes `interrupted` at the next start.
-            logger.error(
-                "a turn could not be saved", extra={"message_id": str(turn.message_id), "error": repr(error)}
-            )
+        except Exception:
+            # Whatever it was, the turn's end must still be told. The message stays in state `streaming`, and
+            # becomes `interrupted` at the next start.
+            logger.exception("a turn could not be saved", extra={"message_id": str(turn.message_id)})
 
     async def _save(self, turn: Turn, state: MessageState, code: str | None) -> None:
         record = turn.record
@@ -238,10 +250,11 @@ class ChatService:
 
     async def close(self) -> None:
         """Stop what is still running, and wait until it is saved."""
-        for task in self._runs:
+        tasks = [run.task for run, _ in self._runs.values() if run.task is not None]
+        for task in tasks:
             task.cancel()
-        if self._runs:
-            await asyncio.wait(self._runs, timeout=SAVE_SECONDS)
+        if tasks:
+            await asyncio.wait(tasks, timeout=SAVE_SECONDS)
 
 
 def _title(question: str) -> str:

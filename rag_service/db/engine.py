@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from asyncpg import PostgresError
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import URL, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from rag_service.errors import DatabaseUnavailable
+from rag_service.errors import ConfigurationError, DatabaseUnavailable
 
 COMMAND_SECONDS = 60
 POOL_WAIT_SECONDS = 10
@@ -20,8 +20,13 @@ class Database:
     """One engine and its sessions. Built once a process, closed once."""
 
     def __init__(self, url: str, *, pool: int = 10, application: str = "rag-service") -> None:
+        """Connects to nothing yet.
+
+        Raises:
+            ConfigurationError: `url` is no address of a PostgreSQL database.
+        """
         self.engine: AsyncEngine = create_async_engine(
-            url,
+            _for_asyncpg(url),
             pool_size=pool,
             max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS,
@@ -47,7 +52,7 @@ class Database:
                 await session.connection()
             except (DBAPIError, PoolTimeoutError, PostgresError, OSError) as error:
                 # Also a database that does not exist yet: on a first start it is about to.
-                raise DatabaseUnavailable("The database does not answer; try again in a moment.") from error
+                raise DatabaseUnavailable(_why_not_connected(error)) from error
             try:
                 yield session
                 await session.commit()
@@ -70,3 +75,28 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def _for_asyncpg(url: str) -> URL:
+    """`url` with the driver that we use, whichever it names, and libpq's `sslmode` under asyncpg's name."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        parsed = None
+    if parsed is None or parsed.get_backend_name() not in ("postgresql", "postgres"):
+        # Not chained: the cause's text may hold the password.
+        raise ConfigurationError(
+            "DATABASE_URL is no address of a PostgreSQL database; it looks like "
+            "postgresql://user:password@host:5432/name."
+        ) from None
+    query = {"ssl" if name == "sslmode" else name: value for name, value in parsed.query.items()}
+    return parsed.set(drivername="postgresql+asyncpg", query=query)
+
+
+def _why_not_connected(error: Exception) -> str:
+    state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+    if state.startswith("28"):  # invalid authorization
+        return "The database refuses the user or the password in DATABASE_URL."
+    if state.startswith("3D"):  # invalid catalog name
+        return "The database that DATABASE_URL names does not exist."
+    return "The database does not answer; try again in a moment."

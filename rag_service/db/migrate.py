@@ -9,7 +9,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, NullPool, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from rag_service.db.engine import Database
 from rag_service.errors import ConfigurationError, DatabaseUnavailable
@@ -40,16 +41,15 @@ async def migrate(database: Database, *, wait_seconds: float = 60.0) -> None:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.1)
-    async with database.engine.connect() as connection:
+    # A connection of its own: no time limit for a command, since a migration, or the wait for another process's,
+    # may take long; and closed at the end, which frees the lock however it went.
+    engine = create_async_engine(database.engine.url, poolclass=NullPool, connect_args={"timeout": 5})
+    async with engine.connect() as connection:
         # A session lock, not a transaction's: it must hold over every migration's own transaction.
         await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
         await connection.commit()
-        try:
-            await connection.run_sync(_upgrade)
-            await connection.commit()
-        finally:
-            await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
-            await connection.commit()
+        await connection.run_sync(_upgrade)
+        await connection.commit()
 
 
 def _upgrade(connection: Connection) -> None:

@@ -68,6 +68,11 @@ class DocumentService:
             document = await documents.get(document_id)
             return Listed(document, *await documents.newest(document.id))
 
+    async def delete(self, document_id: UUID) -> None:
+        """Take a document out of every answer from now on. Raises NotFound where there is none."""
+        async with self._database.transaction() as session:
+            await Documents(session).delete(document_id)
+
     async def chunks(self, document_id: UUID, *, after: int, limit: int) -> list[Chunk]:
         """Chunks of the active version in order of the text. Raises NotFound before there is one."""
         async with self._database.transaction() as session:

@@ -1,52 +1,78 @@
-"""Cutting text into sentences, in any script."""
+"""Cutting text into sentences and words, in any script."""
+
+import unicodedata
+from itertools import pairwise
 
 import regex
 
-# A sentence ends at a full stop of any script, with the quotes, brackets and citation numbers behind it.
-# `.` counts only before a space and not behind an abbreviation, an initial or a list number.
-_END = regex.compile(
+_BOUNDARY = regex.compile(
     r"""
-    (?: (?<! \b\p{Lu}
-            | \b(?:e\.g|i\.e|vs|etc|cf|Dr|Mr|Mrs|Ms|Prof|St|No|Fig|Eq|approx|Inc|Ltd|al|pp|vol) | ^\s*\d{1,3} )
-        [.]+ (?=["'”’»)\]]*(?:\s|$))
-      | [!?…]+ (?=["'”’»)\]]*(?:\s|$))
-      | [।॥؟۔።።။៕。！？｡]+
-    )
-    ["'”’»)\]」』]*
-    (?:\s*\[\d{1,3}\])*
+    # A table row and a heading stand for themselves, whatever is in them.
+      (?P<line> ^ [^\S\n]* (?: \| .* \| | \#{1,6} [^\S\n] .* ) $ )
+
+    # A full stop counts before a space, and not
+    | (?: (?<! \b\p{Lu}                                                            # behind an initial,
+             | \b(?: e\.g | i\.e | vs | cf | Dr | Mrs? | Ms | Prof | St | approx | ca )   # an abbreviation,
+             | ^ \s* (?: \d{1,3} | \p{Ll} )                                        # a list's number or letter,
+             | [.] )
+          (?! (?<= \b(?: etc | al | Inc | Ltd | Co | Corp | Jr | Sr | a\.m | p\.m )) [.] \s+ [^\s\p{Lu}] )
+          (?! (?<= \b(?: Nos? | Figs? | Eqs? | pp? | [Vv]ols? | Ch | Sec | Art )) [.] \s* \d )
+          (?! [.]{2} [.]* \s+ \p{Ll} )                                             # or as dots in mid-sentence;
+          [.]+
+        | [!?…]+
+      ) (?= ["'”’»)\]*_`]* (?: \[[\d,; ]+\] )* (?: \s | $ ) )
+      ["'”’»)\]*_`]* (?: [^\S\n]* \[[\d,; ]+\] )*       # the quotes, brackets and citations behind it belong to it.
+
+    # The stops of other scripts count wherever they are.
+    | [\p{Sentence_Terminal}។៕--[.!?．၊]]+ ["'”’»)\]」』】）]* (?: [^\S\n]* \[[\d,; ]+\] )*
+
+    # A blank line ends a sentence, and so does the beginning of a list item.
+    | \n\s*\n
+    | \n (?= \s* (?: [-*+•‣◦▪●] | \(? (?: \d{1,3} | \p{Ll} ) [.)] | \| ) \s )
     """,
-    regex.VERBOSE | regex.MULTILINE,
+    regex.VERBOSE | regex.MULTILINE | regex.VERSION1,
 )
-_BREAK = regex.compile(r"\n\s*\n|\n(?=\s*(?:[-*+•]|\d{1,3}[.)]|\|)\s)|(?<=\|)\s*\n")
+_NUMBER = regex.compile(r"\(?\d{1,3}[.)]")
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
     """The [start, end) characters of each sentence, white space trimmed; together they hold all of the text.
 
-    A blank line, a list item and a table row end a sentence as a full stop does.
+    A blank line, a heading, a list item and a table row end a sentence as a full stop does.
     """
-    cuts = sorted(
-        {match.end() for match in _END.finditer(text)} | {match.end() for match in _BREAK.finditer(text)}
-    )
-    spans = []
-    for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
+    cuts = [0]
+    for match in _BOUNDARY.finditer(text):
+        cuts += match.span() if match["line"] else [match.end()]
+    cuts.append(len(text))
+    spans: list[tuple[int, int]] = []
+    for start, end in pairwise(cuts):
         piece = text[start:end]
         if stripped := piece.strip():
             begin = start + len(piece) - len(piece.lstrip())
-            spans.append((begin, begin + len(stripped)))
+            end = begin + len(stripped)
+            if spans and _NUMBER.fullmatch(text, *spans[-1]):
+                begin, _ = spans.pop()  # a list's number within the line belongs to what it numbers
+            spans.append((begin, end))
     return spans
 
 
-_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
-_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]+")
+_LETTERS = r"\p{L}\p{M}\p{N}"
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_WORD = regex.compile(
+    rf"(?P<unspaced>[[{_UNSPACED}]&&[{_LETTERS}]]+)|[[{_LETTERS}]--[{_UNSPACED}]]+", regex.VERSION1
+)
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, lower-cased, combining marks kept; character pairs where a script has no spaces."""
+    """The words of a text, lower-cased, combining marks kept; character pairs where a script has no spaces.
+
+    Letters that only look different to a computer (ligatures, full-width forms, a composed and a decomposed
+    accent) are the same.
+    """
     found: list[str] = []
-    for match in _WORD.finditer(text.lower()):
+    for match in _WORD.finditer(unicodedata.normalize("NFKC", text).lower()):
         word = match.group()
-        if _UNSPACED.search(word):
+        if match["unspaced"]:
             found += [word[at : at + 2] for at in range(max(1, len(word) - 1))]
         else:
             found.append(word)

@@ -6,9 +6,9 @@ under one embedding model; an entry is a chunk's id and its vector, nothing else
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -19,10 +19,13 @@ from chromadb.api.models.AsyncCollection import AsyncCollection
 from chromadb.config import Settings as ChromaSettings
 from chromadb.errors import ChromaError, NotFoundError
 
-from rag_service.errors import VectorIndexUnavailable
+from rag_service.errors import ConfigurationError, VectorIndexUnavailable
 from rag_service.knowledge.embeddings import Vectors
 
-UPSERT = 1000
+BATCH = 1000
+REQUEST_SECONDS = 30.0
+
+T = TypeVar("T")
 
 
 class VectorIndex(Protocol):
@@ -53,8 +56,14 @@ def collection_name(knowledge_base_id: UUID, fingerprint: str) -> str:
 class ChromaIndex:
     """A `VectorIndex` on a Chroma server. Connects on first use, and again after the server was away."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, *, seconds: float = REQUEST_SECONDS) -> None:
+        """`seconds` is how long a request may take.
+
+        Raises:
+            ConfigurationError: `url` is no address.
+        """
+        self._base = _base_url(url)
+        self._seconds = seconds
         self._client: AsyncClientAPI | None = None
         self._connecting = asyncio.Lock()
         self._collections: dict[str, AsyncCollection] = {}
@@ -62,77 +71,111 @@ class ChromaIndex:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncClientAPI]:
         try:
-            if self._client is None:
-                async with self._connecting:
-                    if self._client is None:
-                        self._client = await self._connect()
-            yield self._client
-        except (ChromaError, httpx.HTTPError, ValueError, ConnectionError) as error:
-            # The collections known by id may be gone with the server that had them.
-            self._collections.clear()
+            # Chroma's own client waits for an answer for ever.
+            async with asyncio.timeout(self._seconds):
+                if self._client is None:
+                    async with self._connecting:
+                        if self._client is None:
+                            self._client = await self._connect()
+                yield self._client
+        except (ChromaError, httpx.HTTPError, ValueError, OSError, TimeoutError) as error:
             raise VectorIndexUnavailable(
                 "The vector index does not answer; try again in a moment."
             ) from error
 
     async def _connect(self) -> AsyncClientAPI:
-        address = urlsplit(self._url)
-        if not address.hostname:
-            raise VectorIndexUnavailable("CHROMA_URL has no host; it looks like http://127.0.0.1:8001.")
-        secure = address.scheme == "https"
+        # Chroma keeps every client that it makes, even one that fails to connect: it makes one only for a server
+        # that answers.
+        async with httpx.AsyncClient(timeout=self._seconds) as probe:
+            (await probe.get(f"{self._base}/api/v2/heartbeat")).raise_for_status()
+        address = urlsplit(self._base)
+        host, port, secure = address.hostname or "", address.port or 0, address.scheme == "https"
         return await chromadb.AsyncHttpClient(
-            host=address.hostname,
-            port=address.port or (443 if secure else 8000),
+            host=host,
+            port=port,
             ssl=secure,
-            settings=ChromaSettings(anonymized_telemetry=False),
+            settings=ChromaSettings(
+                # Named here too, so that a CHROMA_SERVER_HOST in the environment does not contradict us.
+                chroma_server_host=host,
+                chroma_server_http_port=port,
+                chroma_server_ssl_verify=True,  # its default trusts any certificate
+                anonymized_telemetry=False,
+            ),
         )
 
     async def upsert(self, collection: str, ids: Sequence[UUID], vectors: Vectors) -> None:
-        async with self._connected() as client:
-            target = await self._create(client, collection)
-            for start in range(0, len(ids), UPSERT):
-                await target.upsert(
-                    ids=[str(id) for id in ids[start : start + UPSERT]],
-                    embeddings=vectors[start : start + UPSERT],
-                )
+        for start in range(0, len(ids), BATCH):
+            await self._upsert_batch(collection, ids[start : start + BATCH], vectors[start : start + BATCH])
+
+    async def _upsert_batch(self, collection: str, ids: Sequence[UUID], vectors: Vectors) -> None:
+        names = [str(id) for id in ids]
+        await self._in(collection, lambda found: found.upsert(ids=names, embeddings=vectors), create=True)
 
     async def delete(self, collection: str, ids: Sequence[UUID]) -> None:
-        async with self._connected() as client:
-            target = await self._get(client, collection)
-            if target is None:
-                return
-            for start in range(0, len(ids), UPSERT):
-                await target.delete(ids=[str(id) for id in ids[start : start + UPSERT]])
+        for start in range(0, len(ids), BATCH):
+            await self._delete_batch(collection, ids[start : start + BATCH])
+
+    async def _delete_batch(self, collection: str, ids: Sequence[UUID]) -> None:
+        names = [str(id) for id in ids]
+        await self._in(collection, lambda found: found.delete(ids=names))
 
     async def search(self, collection: str, vector: Vectors, limit: int) -> list[tuple[UUID, float]]:
-        async with self._connected() as client:
-            target = await self._get(client, collection)
-            if target is None:
-                return []
-            found = await target.query(
+        answer = await self._in(
+            collection,
+            lambda found: found.query(
                 query_embeddings=vector.reshape(1, -1), n_results=limit, include=["distances"]
-            )
-        distances = (found["distances"] or [[]])[0]
+            ),
+        )
+        if answer is None:
+            return []
+        distances = (answer["distances"] or [[]])[0]
         return [
-            (UUID(id), 1.0 - float(distance)) for id, distance in zip(found["ids"][0], distances, strict=True)
+            (UUID(id), 1.0 - float(distance))
+            for id, distance in zip(answer["ids"][0], distances, strict=True)
         ]
 
     async def ping(self) -> None:
         async with self._connected() as client:
             await client.heartbeat()
 
-    async def _create(self, client: AsyncClientAPI, name: str) -> AsyncCollection:
-        if name not in self._collections:
-            self._collections[name] = await client.get_or_create_collection(
+    async def _in(
+        self, name: str, act: Callable[[AsyncCollection], Awaitable[T]], *, create: bool = False
+    ) -> T | None:
+        """What `act` gives for the collection; None where there is no such collection."""
+        async with self._connected() as client:
+            if name in self._collections:
+                try:
+                    return await act(self._collections[name])
+                except NotFoundError:
+                    # It was deleted behind our back, and may be there again under another id.
+                    self._collections.pop(name, None)
+            found = await self._open(client, name, create=create)
+            if found is None:
+                return None
+            self._collections[name] = found
+            return await act(found)
+
+    @staticmethod
+    async def _open(client: AsyncClientAPI, name: str, *, create: bool) -> AsyncCollection | None:
+        if create:
+            return await client.get_or_create_collection(
                 name,
                 embedding_function=None,
                 configuration={"hnsw": {"space": "cosine", "ef_construction": 128, "ef_search": 128}},
             )
-        return self._collections[name]
+        try:
+            return await client.get_collection(name, embedding_function=None)
+        except NotFoundError:
+            return None
 
-    async def _get(self, client: AsyncClientAPI, name: str) -> AsyncCollection | None:
-        if name not in self._collections:
-            try:
-                self._collections[name] = await client.get_collection(name, embedding_function=None)
-            except NotFoundError:
-                return None
-        return self._collections[name]
+
+def _base_url(url: str) -> str:
+    """Scheme, host and port of `url`. Raises ConfigurationError."""
+    try:
+        address = urlsplit(url)
+        host, port = address.hostname, address.port
+    except ValueError:
+        host, port = None, None
+    if host is None or address.scheme not in ("http", "https"):
+        raise ConfigurationError("CHROMA_URL is no address; it looks like http://127.0.0.1:8001.")
+    return f"{address.scheme}://{host}:{port or (443 if address.scheme == 'https' else 8000)}"

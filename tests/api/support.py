@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 
 TERMINAL = {"done", "error"}
+TURN_SECONDS = 15
+"""How long a turn may take. A stream that never ends still pings: no read would ever time out."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def turn_of(frames: list[Frame]) -> Turn:
 
 async def stream(http: httpx.AsyncClient, message: str, **body: Any) -> Turn:
     """Ask, and read the stream to its end."""
-    answer = await http.post("/api/v1/chat", json={"message": message, **body})
+    async with asyncio.timeout(TURN_SECONDS):
+        answer = await http.post("/api/v1/chat", json={"message": message, **body})
     assert answer.status_code == 200, answer.text
     return turn_of(frames_of(answer.text))
 

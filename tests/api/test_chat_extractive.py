@@ -47,7 +47,7 @@ async def test_a_bangla_question_gets_a_bangla_lead_and_finds_a_bangla_document(
 
 
 async def test_where_nothing_is_found_the_answer_is_a_refusal_without_citations(quoting: Server) -> None:
-    turn = await stream(quoting.http, "Quarterly zebra vaccination budget?")
+    turn = await stream(quoting.http, "Quarterly vaccination budget?")
     assert turn.text == "I found nothing in the documents that answers this question."
     assert turn.sources == [] and turn.citations == []
     assert turn.end.data["finish_reason"] == "refused"

@@ -37,8 +37,8 @@ async def test_the_model_answers_from_the_sources_it_was_given(
         ("Basalt [1][1].", "Basalt [1][1].", [1, 1]),
         ("Basalt.[1]\n\n- Ice[2]", "Basalt.[1]\n\n- Ice[2]", [1, 2]),
         ("A list [of words] and [1] a mark.", "A list [of words] and [1] a mark.", [1]),
-        ("It ends in an open bracket [", "It ends in an open bracket [", []),
-        ("It ends in half a mark [1", "It ends in half a mark [1", []),
+        ("It ends in an open bracket [", "It ends in an open bracket", []),
+        ("It ends in half a mark [1", "It ends in half a mark", []),
     ],
 )
 async def test_marks_of_sources_become_citations_and_others_vanish(
@@ -129,6 +129,6 @@ async def test_characters_that_no_database_takes_do_not_break_an_answer(
 async def test_no_model_is_called_where_nothing_was_found(
     generating: Server, model_server: ModelServer
 ) -> None:
-    turn = await stream(generating.http, "Quarterly zebra vaccination budget?")
+    turn = await stream(generating.http, "Quarterly vaccination budget?")
     assert turn.end.data["finish_reason"] == "refused"
     assert model_server.requests == []

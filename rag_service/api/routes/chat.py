@@ -1,11 +1,12 @@
 """Asking: one turn, streamed or whole."""
 
 from contextlib import aclosing
+from uuid import UUID
 
 from fastapi import APIRouter, Response
 
 from rag_service.api import sse
-from rag_service.api.deps import Chatter, ProtectedRoute, Svc
+from rag_service.api.deps import ProtectedRoute, Svc, Visitor
 from rag_service.api.schemas.chat import ChatAnswer, ChatRequest, CitationOut, SourceOut
 from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources
 from rag_service.chat.service import Run
@@ -15,7 +16,7 @@ router = APIRouter(tags=["chat"], route_class=ProtectedRoute)
 
 
 @router.post("/chat", response_model=ChatAnswer)
-async def chat(body: ChatRequest, principal: Chatter, services: Svc) -> Response | ChatAnswer:
+async def chat(body: ChatRequest, principal: Visitor, services: Svc) -> Response | ChatAnswer:
     """Ask a question. With `stream` (the default) the answer comes as server-sent events:
 
     `start`, `sources`, then `delta` and `citation`, and exactly one of `done` and `error` at the end.
@@ -30,6 +31,12 @@ async def chat(body: ChatRequest, principal: Chatter, services: Svc) -> Response
     if body.stream:
         return sse.stream(sse.turn_frames(run))
     return await _whole(run)
+
+
+@router.post("/chat/{run_id}/stop", status_code=204)
+async def stop_chat(run_id: UUID, principal: Visitor, services: Svc) -> None:
+    """Stop a turn of yours; what was said so far is kept, and its stream ends with `done`."""
+    services.chat.stop(principal, run_id)
 
 
 async def _whole(run: Run) -> ChatAnswer:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from rag_service.api.deps import Chatter, Limit, ProtectedRoute, Svc
+from rag_service.api.deps import Limit, ProtectedRoute, Svc, Visitor
 from rag_service.api.schemas.base import Page
 from rag_service.api.schemas.chat import ConversationOut, MessageOut
 from rag_service.db.models import Conversation
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=
 
 @router.get("")
 async def list_conversations(
-    principal: Chatter, services: Svc, limit: Limit = 50, cursor: UUID | None = None
+    principal: Visitor, services: Svc, limit: Limit = 50, cursor: UUID | None = None
 ) -> Page[ConversationOut]:
     """Your conversations, the one last used first."""
     async with services.database.transaction() as session:
@@ -26,7 +26,7 @@ async def list_conversations(
 
 @router.get("/{conversation_id}/messages")
 async def list_messages(
-    conversation_id: UUID, principal: Chatter, services: Svc, limit: Limit = 100
+    conversation_id: UUID, principal: Visitor, services: Svc, limit: Limit = 100
 ) -> Page[MessageOut]:
     """The newest messages of a conversation, oldest first, with all that made each answer."""
     messages = await services.chat.messages(principal, conversation_id, limit=limit)
@@ -34,7 +34,7 @@ async def list_messages(
 
 
 @router.delete("/{conversation_id}", status_code=204)
-async def delete_conversation(conversation_id: UUID, principal: Chatter, services: Svc) -> None:
+async def delete_conversation(conversation_id: UUID, principal: Visitor, services: Svc) -> None:
     """Delete a conversation with its messages."""
     async with services.database.transaction() as session:
         await Conversations(session, principal.subject).delete(conversation_id)

@@ -17,6 +17,12 @@ async def get_document(document_id: UUID, _: Admin, services: Svc) -> DocumentOu
     return DocumentOut.of(await services.documents.get(document_id))
 
 
+@router.delete("/{document_id}", status_code=204)
+async def delete_document(document_id: UUID, _: Admin, services: Svc) -> None:
+    """Delete a document: gone from answers at once; its text, vectors and original file are erased soon after."""
+    await services.documents.delete(document_id)
+
+
 @router.get("/{document_id}/chunks")
 async def list_chunks(
     document_id: UUID, _: Admin, services: Svc, limit: Limit = 50, cursor: int = -1

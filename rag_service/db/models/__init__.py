@@ -2,6 +2,7 @@
 
 from rag_service.db.models.base import Base, new_id
 from rag_service.db.models.chat import Conversation, Message, MessageState, Role
+from rag_service.db.models.embeds import Embed
 from rag_service.db.models.keys import ApiKey, KeyRole
 from rag_service.db.models.knowledge import (
     Chunk,
@@ -20,6 +21,7 @@ __all__ = [
     "Conversation",
     "Document",
     "DocumentVersion",
+    "Embed",
     "Embedding",
     "Job",
     "KeyRole",

@@ -93,7 +93,7 @@ class Chunk(Base):
     char_start: Mapped[int]
     char_end: Mapped[int]
     tokens: Mapped[int] = mapped_column(doc="of what is embedded, in the embedding model's tokens")
-    content_hash: Mapped[str] = mapped_column(String(64), doc="SHA-256 of what is embedded")
+    content_hash: Mapped[str] = mapped_column(String(64), index=True, doc="SHA-256 of what is embedded")
 
 
 class Embedding(Base):

@@ -107,7 +107,7 @@ class Embeddings:
         await self._session.execute(
             insert(Embedding).on_conflict_do_nothing(),
             [
-                {"model": model, "content_hash": key, "vector": vector.astype("<f4").tobytes()}
-                for key, vector in vectors.items()
+                {"model": model, "content_hash": key, "vector": vectors[key].astype("<f4").tobytes()}
+                for key in sorted(vectors)  # in one order: two workers must not wait for each other
             ],
         )

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import func, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.models import Conversation, KnowledgeBase, Message, new_id
@@ -62,6 +62,27 @@ class Conversations:
             .limit(newest)
         )
         return list(rows)[::-1]
+
+    async def leading_to(self, message_id: UUID, *, newest: int) -> list[Message]:
+        """The last `newest` messages on the way to a message, oldest first: each is the parent of the next.
+
+        What was said on other branches of the conversation, or at the same time, is not among them.
+        """
+        way = (
+            select(Message.parent_id, literal(1).label("step"))
+            .join(Conversation, Conversation.id == Message.conversation_id)
+            .where(Message.id == message_id, Conversation.owner == self._owner)
+            .cte(recursive=True)
+        )
+        way = way.union_all(
+            select(Message.parent_id, way.c.step + 1)
+            .join(way, Message.id == way.c.parent_id)
+            .where(way.c.step < newest)
+        )
+        rows = await self._session.scalars(
+            select(Message).join(way, Message.id == way.c.parent_id).order_by(way.c.step.desc())
+        )
+        return list(rows)
 
     async def add_turn(
         self, conversation: Conversation, question: str, parent_id: UUID | None

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.blobs import StoredBlob
-from rag_service.db.models import Document, DocumentVersion, Job, KnowledgeBase, new_id
+from rag_service.db.models import Chunk, Document, DocumentVersion, Embedding, Job, KnowledgeBase, new_id
+from rag_service.db.repositories.jobs import FINISHED
 from rag_service.errors import NotFound
 
 JOBS_CHANNEL = "rag_jobs"
@@ -41,6 +42,16 @@ class Accepted:
     document: Document
     job: Job | None
     outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Erasable:
+    """What is left of a deleted document. Its vectors are in the collection of the model named."""
+
+    document_id: UUID
+    knowledge_base_id: UUID
+    embedding_model: str
+    versions: list[DocumentVersion]
 
 
 class Documents:
@@ -174,6 +185,65 @@ class Documents:
             raise NotFound("There is no such version.", code="version_not_found")
         return found
 
+    async def delete(self, document_id: UUID) -> None:
+        """Hide a document at once and cancel what is being done with it; the worker erases it soon after.
+
+        Raises:
+            NotFound: there is none.
+        """
+        document = await self.get(document_id)
+        document.deleted_at = datetime.now(UTC)
+        await self._session.execute(
+            update(Job)
+            .where(Job.document_id == document_id, Job.state.not_in(FINISHED))
+            .values(
+                state="cancelled",
+                error_code="document_deleted",
+                error_detail="The document was deleted.",
+                finished_at=func.now(),
+            )
+        )
+        await self._session.execute(text(f"NOTIFY {JOBS_CHANNEL}"))
+
+    async def next_to_erase(self) -> Erasable | None:
+        """A deleted document that still has traces; workers that ask at the same moment get different ones."""
+        row = (
+            await self._session.execute(
+                select(Document, KnowledgeBase)
+                .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
+                .where(Document.deleted_at.is_not(None))
+                .order_by(Document.deleted_at)
+                .limit(1)
+                .with_for_update(of=Document, skip_locked=True)
+            )
+        ).first()
+        if row is None:
+            return None
+        versions = list(
+            await self._session.scalars(
+                select(DocumentVersion).where(DocumentVersion.document_id == row[0].id)
+            )
+        )
+        return Erasable(row[0].id, row[1].id, row[1].embedding_model, versions)
+
+    async def erase(self, document_id: UUID) -> None:
+        """Remove every row of a document, and the embeddings that no other chunk shares."""
+        theirs = (
+            select(Chunk.content_hash)
+            .join(DocumentVersion, DocumentVersion.id == Chunk.version_id)
+            .where(DocumentVersion.document_id == document_id)
+            .distinct()
+        )
+        hashes = list(await self._session.scalars(theirs))
+        await self._session.execute(delete(Document).where(Document.id == document_id))
+        for start in range(0, len(hashes), 5000):
+            await self._session.execute(
+                delete(Embedding).where(
+                    Embedding.content_hash.in_(hashes[start : start + 5000]),
+                    ~exists().where(Chunk.content_hash == Embedding.content_hash),
+                )
+            )
+
     async def mark_failed(self, version_id: UUID) -> None:
         """No text came of a version: the same bytes, uploaded again, are tried again."""
         await self._session.execute(
@@ -185,23 +255,25 @@ class Documents:
     async def activate(self, version: DocumentVersion, *, chunk_count: int) -> UUID | None:
         """Make a version what its document says, in the caller's transaction.
 
-        Returns the version it takes the place of, if any. A version older than the active one, or
-        of a deleted document, is marked ready but does not become active: the last upload wins, and
-        a delete wins over both.
+        Returns the version that is unwanted from then on, if any: the one it takes the place of, or
+        the version itself where a newer one is active already, since the last upload wins.
+
+        Raises:
+            NotFound: the document was deleted, and a delete wins over both.
         """
-        document = await self._session.get(Document, version.document_id, with_for_update=True)
+        document = await self._session.get(
+            Document, version.document_id, with_for_update=True, populate_existing=True
+        )
+        if document is None or document.deleted_at is not None:
+            raise NotFound("There is no such document.", code="document_not_found")
         version.state = "ready"
         version.chunk_count = chunk_count
-        if document is None or document.deleted_at is not None:
-            return None
-        active = (
-            await self._session.get(DocumentVersion, document.active_version_id)
-            if document.active_version_id
-            else None
-        )
-        if active is not None and active.number > version.number:
-            return None
         previous = document.active_version_id
+        if previous == version.id:
+            return None
+        active = await self._session.get(DocumentVersion, previous) if previous else None
+        if active is not None and active.number > version.number:
+            return version.id
         document.active_version_id = version.id
         version.activated_at = datetime.now(UTC)
-        return previous if previous != version.id else None
+        return previous

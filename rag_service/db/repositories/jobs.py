@@ -77,11 +77,17 @@ class Jobs:
             finished_at=func.now(),
         )
 
-    async def hand_back(self, job: Job, *, after: timedelta, code: str, detail: str) -> None:
-        """Put the job back into the queue, to be tried again in `after`."""
+    async def hand_back(
+        self, job: Job, *, after: timedelta, code: str, detail: str, counts: bool = True
+    ) -> None:
+        """Put the job back into the queue, to be tried again in `after`.
+
+        Unless it `counts`, the attempt does not bring the job nearer to being given up.
+        """
         await self._fenced(
             job,
             state="queued",
+            attempts=job.attempts if counts else job.attempts - 1,
             lease_until=None,
             not_before=datetime.now(UTC) + after,
             error_code=code,

@@ -8,6 +8,14 @@ from rag_service.db.models import Document, KnowledgeBase, new_id
 from rag_service.errors import Conflict, NotFound
 
 
+def no_such(slug: str) -> NotFound:
+    """What is said of a knowledge base that does not exist, or is not for the caller."""
+    return NotFound(
+        f"There is no knowledge base called {slug!r}. GET /api/v1/knowledge-bases lists those that exist.",
+        code="knowledge_base_not_found",
+    )
+
+
 class KnowledgeBases:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -22,10 +30,7 @@ class KnowledgeBases:
             select(KnowledgeBase).where(KnowledgeBase.slug == slug, KnowledgeBase.deleted_at.is_(None))
         )
         if found is None:
-            raise NotFound(
-                f"There is no knowledge base called {slug!r}. GET /api/v1/knowledge-bases lists those that exist.",
-                code="knowledge_base_not_found",
-            )
+            raise no_such(slug)
         return found
 
     async def create(self, slug: str, name: str, embedding_model: str) -> KnowledgeBase:

@@ -1,0 +1,46 @@
+"""Embeds, and the tokens that the pages they are for ask for."""
+
+from fastapi import APIRouter, Request, Response
+
+from rag_service.api.deps import Admin, ProtectedRoute, Svc, own_origin
+from rag_service.api.schemas.base import Page
+from rag_service.api.schemas.embeds import EmbedOut, EmbedRequest, TokenOut, TokenRequest
+
+router = APIRouter(prefix="/embeds", tags=["embeds"], route_class=ProtectedRoute)
+public = APIRouter(prefix="/embeds", tags=["embeds"])
+
+
+@router.get("")
+async def list_embeds(request: Request, _: Admin, services: Svc) -> Page[EmbedOut]:
+    """The embeds that were not revoked, the newest first."""
+    return Page(items=[EmbedOut.of(living, own_origin(request)) for living in await services.embeds.all()])
+
+
+@router.post("", status_code=201)
+async def create_embed(body: EmbedRequest, request: Request, _: Admin, services: Svc) -> EmbedOut:
+    """A new embed for the pages of some origins."""
+    living = await services.embeds.create(body.name, body.knowledge_base, body.origins)
+    return EmbedOut.of(living, own_origin(request))
+
+
+@router.delete("/{embed_id}", status_code=204)
+async def revoke_embed(embed_id: str, _: Admin, services: Svc) -> None:
+    """Revoke an embed: its visitors are refused from their next request on."""
+    await services.embeds.revoke(embed_id)
+
+
+@public.post("/{embed_id}/token")
+async def create_token(
+    embed_id: str, body: TokenRequest, request: Request, services: Svc, response: Response
+) -> TokenOut:
+    """A short-lived token for a visitor of a page. What is checked is the page's origin; there is no credential."""
+    response.headers["Cache-Control"] = "no-store"
+    made = await services.embeds.token(
+        embed_id, origin=request.headers.get("origin"), own_origin=own_origin(request), old=body.token
+    )
+    return TokenOut(
+        token=made.token,
+        expires_in=made.expires_in,
+        name=made.living.embed.name,
+        knowledge_base=made.living.knowledge_base.slug,
+    )

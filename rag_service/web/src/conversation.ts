@@ -1,0 +1,157 @@
+/** A conversation as it unfolds: what was asked, what came of it. Knows the API, and nothing of elements. */
+
+import { type ChatApi, Problem } from "./api";
+import type { Citation, FinishReason, Question, Source, TurnEvent } from "./types";
+
+export type TurnState = "waiting" | "streaming" | "complete" | "failed";
+
+export interface Turn {
+  readonly key: number;
+  readonly question: string;
+  text: string;
+  sources: readonly Source[];
+  citations: readonly Citation[];
+  state: TurnState;
+  finish: FinishReason | null;
+  model: string;
+  degraded: boolean;
+  problem: Problem | null;
+  messageId: string | null;
+}
+
+/** How long a stopped answer may take to say that it has stopped. */
+const STOP_MILLISECONDS = 3000;
+
+export class Conversation {
+  turns: readonly Turn[] = [];
+  #id: string | null = null;
+  #run: { id: string | null; abort: AbortController; stopped: boolean } | null = null;
+  #keys = 0;
+
+  constructor(
+    private readonly api: ChatApi,
+    private readonly changed: () => void,
+  ) {}
+
+  get busy(): boolean {
+    return this.#run !== null;
+  }
+
+  /** Ask, and follow the answer to its end. Never throws: what goes wrong stands in the turn. */
+  async ask(question: string): Promise<void> {
+    if (this.busy) return;
+    const turn: Turn = {
+      key: ++this.#keys,
+      question,
+      text: "",
+      sources: [],
+      citations: [],
+      state: "waiting",
+      finish: null,
+      model: "",
+      degraded: false,
+      problem: null,
+      messageId: null,
+    };
+    const before = this.turns.at(-1);
+    this.turns = [...this.turns, turn];
+    await this.#follow(turn, this.#questionAfter(question, before));
+  }
+
+  /** Ask again what failed last, in the place of the failure. */
+  async retry(turn: Turn): Promise<void> {
+    if (this.busy || turn !== this.turns.at(-1)) return;
+    this.turns = this.turns.slice(0, -1);
+    await this.ask(turn.question);
+  }
+
+  /** Stop the answer under way; what was said of it stays. */
+  async stop(): Promise<void> {
+    const run = this.#run;
+    if (!run || run.stopped) return;
+    run.stopped = true;
+    const giveUp = setTimeout(() => run.abort.abort(), STOP_MILLISECONDS);
+    run.abort.signal.addEventListener("abort", () => clearTimeout(giveUp));
+    if (run.id === null) run.abort.abort();
+    else await this.api.stop(run.id).catch(() => run.abort.abort());
+  }
+
+  /** Forget it all and begin anew. */
+  reset(): void {
+    this.#run?.abort.abort();
+    this.#run = null;
+    this.#id = null;
+    this.turns = [];
+    this.changed();
+  }
+
+  #questionAfter(message: string, before: Turn | undefined): Question {
+    // What follows a failed turn follows the last one that did not fail; where there is none, it is a new beginning.
+    const parent = before?.state === "failed" ? this.#lastAnswered() : before;
+    if (this.#id === null || !parent?.messageId) return { message };
+    return { message, conversation_id: this.#id, parent_message_id: parent.messageId };
+  }
+
+  #lastAnswered(): Turn | undefined {
+    return this.turns.findLast((turn) => turn.state === "complete");
+  }
+
+  async #follow(turn: Turn, question: Question): Promise<void> {
+    const run = { id: null as string | null, abort: new AbortController(), stopped: false };
+    this.#run = run;
+    this.changed();
+    try {
+      for await (const event of this.api.ask(question, run.abort.signal)) {
+        if (event.event === "start") run.id = event.data.run_id;
+        this.#take(turn, event);
+        this.changed();
+      }
+    } catch (error) {
+      if (run.stopped) this.#end(turn, "stopped");
+      else if (!run.abort.signal.aborted) this.#fail(turn, error);
+    } finally {
+      run.abort.abort(); // clears the timer of a stop
+      if (this.#run === run) {
+        this.#run = null;
+        this.changed();
+      }
+    }
+  }
+
+  #take(turn: Turn, { event, data }: TurnEvent): void {
+    switch (event) {
+      case "start":
+        this.#id = data.conversation_id;
+        turn.messageId = data.message_id;
+        break;
+      case "sources":
+        turn.sources = data.sources;
+        break;
+      case "delta":
+        turn.text += data.text;
+        turn.state = "streaming";
+        break;
+      case "citation":
+        turn.citations = [...turn.citations, data];
+        break;
+      case "done":
+        turn.model = data.model;
+        turn.degraded = data.degraded;
+        this.#end(turn, data.finish_reason);
+        break;
+      case "error":
+        this.#fail(turn, new Problem(data.code, data.detail, data.retryable));
+        break;
+    }
+  }
+
+  #end(turn: Turn, finish: FinishReason): void {
+    turn.state = "complete";
+    turn.finish = finish;
+  }
+
+  #fail(turn: Turn, error: unknown): void {
+    turn.state = "failed";
+    turn.problem = error instanceof Problem ? error : new Problem("unexpected", "", true);
+  }
+}

@@ -1,0 +1,53 @@
+/** The shapes of the public API that the chat reads, named as on the wire. */
+
+export interface Source {
+  number: number;
+  document_id: string;
+  chunk_id: string;
+  filename: string;
+  title: string;
+  headings: readonly string[];
+  page: number | null;
+  score: number;
+  text: string;
+  context: string;
+}
+
+/** Spans count characters (code points), not UTF-16 units. */
+export type Span = readonly [start: number, end: number];
+
+export interface Citation {
+  number: number;
+  document_id: string;
+  chunk_id: string;
+  answer_span: Span;
+  quote: string;
+  source_span: Span;
+  page: number | null;
+}
+
+export type FinishReason = "stop" | "length" | "refused" | "stopped";
+
+export type TurnEvent =
+  | { event: "start"; data: { run_id: string; conversation_id: string; message_id: string } }
+  | { event: "sources"; data: { sources: Source[] } }
+  | { event: "delta"; data: { text: string } }
+  | { event: "citation"; data: Citation }
+  | {
+      event: "done";
+      data: { message_id: string; finish_reason: FinishReason; model: string; degraded: boolean };
+    }
+  | { event: "error"; data: { code: string; detail: string; retryable: boolean } };
+
+export interface Question {
+  message: string;
+  conversation_id?: string;
+  parent_message_id?: string;
+}
+
+export interface VisitorToken {
+  token: string;
+  expires_in: number;
+  name: string;
+  knowledge_base: string;
+}
