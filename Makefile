@@ -5,15 +5,18 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test check fix bench sample-kb clean
+WEB := rag_service/web
+WEB_SOURCES := $(shell find $(WEB) -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -print 2>/dev/null)
+
+.PHONY: help run test check fix bench web web-if-node sample-kb clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: $(VENV)/.run ## install, start everything, answer a first question
+run: $(VENV)/.run web-if-node ## install, start everything, answer a first question
 	@exec $(BIN)/rag serve
 
-test: $(VENV)/.dev ## run all tests
+test: $(VENV)/.dev web-if-node ## run all tests
 	@$(BIN)/pytest $(ARGS)
 
 check: $(VENV)/.dev ## lint, types, layers
@@ -29,11 +32,28 @@ fix: $(VENV)/.dev ## mend what can be mended by itself
 bench: $(VENV)/.dev ## measure: a table, and bench.json
 	@$(BIN)/python -m evals.bench $(ARGS)
 
+web: $(WEB)/dist/widget.js ## build the pages; needs Node 20 or newer
+
+web-if-node:
+	@if node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null; then \
+		$(MAKE) --no-print-directory web; \
+	else \
+		echo "No Node 20 or newer here: the pages are not built; the API and the commands work. Later: make web"; \
+	fi
+
+$(WEB)/node_modules/.installed: $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --no-audit --no-fund --silent
+	@touch $@
+
+$(WEB)/dist/widget.js: $(WEB)/node_modules/.installed $(WEB_SOURCES)
+	cd $(WEB) && npm run --silent build
+	@touch $@
+
 sample-kb: $(VENV)/.dev ## build the binary sample documents from data/sources
 	$(BIN)/python data/build_sample_kb.py
 
 clean: ## remove the virtual environment and caches; data/state stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist
+	rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist .mypy_cache .ruff_cache .pytest_cache build dist
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name one: make run PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

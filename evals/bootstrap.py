@@ -72,7 +72,8 @@ def _means(drawn: Floats, values: Values) -> Floats:
     measured = np.array([value is not None for value in values], dtype=np.float64)
     numbers = np.array([value if value is not None else 0.0 for value in values], dtype=np.float64)
     total = drawn @ measured
-    return np.divide(drawn @ numbers, total, out=np.full(len(drawn), np.nan), where=total > 0)
+    means: Floats = np.full(len(drawn), np.nan)
+    return np.divide(drawn @ numbers, total, out=means, where=total > 0)
 
 
 def _percentiles(means: Sequence[Floats]) -> Interval | None:

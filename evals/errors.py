@@ -1,9 +1,9 @@
 """What can go wrong with a suite, a result or a target; each a sentence that says what to change.
 
-    EvalError              base: something an evaluator can mend
-    ├── SuiteError         a suite, or a data set to be imported, is malformed
-    ├── ResultsError       a file of results is malformed, or of another suite
-    └── ConditionError     a `--fail-if` condition cannot be understood
+EvalError              base: something an evaluator can mend
+├── SuiteError         a suite, or a data set to be imported, is malformed
+├── ResultsError       a file of results is malformed, or of another suite
+└── ConditionError     a `--fail-if` condition cannot be understood
 """
 
 from pathlib import Path

@@ -72,7 +72,9 @@ def _from_yaml(path: Path, text: str) -> tuple[str, str, Sequence[_Raw]]:
         what = f"is not well-formed YAML: {error.problem or error.context}."
         raise SuiteError(at(path, mark.line + 1 if mark else None, "", what)) from error
     except yaml.YAMLError as error:
-        raise SuiteError(f"{path} is not well-formed YAML: it holds a character that YAML does not allow.") from error
+        raise SuiteError(
+            f"{path} is not well-formed YAML: it holds a character that YAML does not allow."
+        ) from error
     except RecursionError as error:
         raise SuiteError(f"{path} is nested too deeply to be a suite.") from error
     if not isinstance(document, dict):
@@ -149,7 +151,7 @@ def _checked(path: Path, raw: _Raw) -> Case:
 
 _SENTENCES = {
     "missing": "is missing",
-    "extra_forbidden": "is no field of a case; check its spelling",
+    "extra_forbidden": "is no field that is known here; check its spelling, and put text with commas in quotes",
     "string_type": "must be text; put it in quotes",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",

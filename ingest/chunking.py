@@ -72,10 +72,11 @@ _Section = tuple[list[Block], list[Block]]
 """The headings shown above some blocks, and the blocks."""
 
 
-class _TokenMap:
-    """Counts the tokens of any span of the document, having tokenized each block once."""
+class _Tokens:
+    """Counts the tokens of any span of the document, having tokenized each block once, and of other texts."""
 
     def __init__(self, text: str, blocks: Sequence[Block], token_spans: TokenSpans) -> None:
+        self._token_spans = token_spans
         # What stands between blocks, such as a rule, is in a chunk with them: it counts as well.
         edges = sorted({0, len(text), *(edge for block in blocks for edge in (block.start, block.end))})
         starts = [start for start, end in pairwise(edges) if text[start:end].strip()]
@@ -94,20 +95,28 @@ class _TokenMap:
         at = bisect_left(self._starts, start) + limit
         return min(self._starts[at], end) if at < len(self._starts) else end
 
+    def length(self, text: str) -> int:
+        """The tokens of any text."""
+        return len(_token_starts(self._token_spans([text])[0])) if text else 0
+
+
+def _token_starts(tokens: Sequence[tuple[int, int]]) -> list[int]:
+    return [at for start, end in tokens for at in range(start, end, LONGEST_TOKEN)]
+
 
 def chunk(extraction: Extraction, token_spans: TokenSpans, *, limit: int) -> list[TextChunk]:
     """The chunks of a document, none above `limit` tokens with its headings, in order of the text."""
     text = extraction.text
-    tokens = _TokenMap(text, extraction.blocks, token_spans)
+    tokens = _Tokens(text, extraction.blocks, token_spans)
     most = limit // PREFIX_SHARE
     blocks = [_demoted(block) if _is_long(block, tokens, most) else block for block in extraction.blocks]
     chunks: list[TextChunk] = []
-    for path, body in _sections(blocks, lambda path: _fitting(path, text, token_spans, most)):
+    for path, body in _sections(blocks, lambda path: _fitting(path, text, tokens, most)):
         headings = [title for block in path if (title := _title(text, block))]
-        prefix = _length(" > ".join(headings), token_spans)
+        prefix = tokens.length(" > ".join(headings))
         room = limit - prefix
-        units = [unit for block in body for unit in _units(text, block, tokens, room, token_spans)]
-        for group in _packed(units, tokens, room, token_spans):
+        units = [unit for block in body for unit in _units(text, block, tokens, room)]
+        for group in _packed(units, tokens, room):
             start, end, context = group[0].start, group[-1].end, group[0].context
             size = tokens.count(start, end) + sum(unit.extra for unit in group)
             chunks.append(
@@ -120,13 +129,13 @@ def chunk(extraction: Extraction, token_spans: TokenSpans, *, limit: int) -> lis
                     end=end,
                     page=group[0].page,
                     page_end=group[-1].page,
-                    tokens=prefix + _length(context, token_spans) + size,
+                    tokens=prefix + tokens.length(context) + size,
                 )
             )
     return chunks
 
 
-def _is_long(block: Block, tokens: _TokenMap, most: int) -> bool:
+def _is_long(block: Block, tokens: _Tokens, most: int) -> bool:
     return block.kind == "heading" and tokens.count(block.start, block.end) > most
 
 
@@ -139,19 +148,11 @@ def _title(text: str, heading: Block) -> str:
     return heading_text(text[heading.start : heading.end])
 
 
-def _length(text: str, token_spans: TokenSpans) -> int:
-    return len(_token_starts(token_spans([text])[0])) if text else 0
-
-
-def _token_starts(tokens: Sequence[tuple[int, int]]) -> list[int]:
-    return [at for start, end in tokens for at in range(start, end, LONGEST_TOKEN)]
-
-
-def _fitting(path: Sequence[Block], text: str, token_spans: TokenSpans, most: int) -> list[Block]:
+def _fitting(path: Sequence[Block], text: str, tokens: _Tokens, most: int) -> list[Block]:
     """The nearest headings that fit in `most` tokens."""
     kept: list[Block] = []
     for block in reversed(path):
-        if _length(" > ".join(_title(text, item) for item in (block, *kept)), token_spans) > most:
+        if tokens.length(" > ".join(_title(text, item) for item in (block, *kept))) > most:
             break
         kept.insert(0, block)
     return kept
@@ -196,33 +197,31 @@ def _alone(
     return sections
 
 
-def _units(text: str, block: Block, tokens: _TokenMap, room: int, token_spans: TokenSpans) -> Iterator[_Unit]:
+def _units(text: str, block: Block, tokens: _Tokens, room: int) -> Iterator[_Unit]:
     if tokens.count(block.start, block.end) <= room:
         yield _Unit(block.start, block.end, block.page)
     elif block.kind == "table":
-        yield from _table_units(text, block, tokens, room, token_spans)
+        yield from _table_units(text, block, tokens, room)
     else:
         lines = block.kind in ("list", "code")
         spans = _line_spans(text, block) if lines else [(block.start, block.end)]
         for start, end in spans:
-            yield from _cut(text, (start, end), tokens, room, token_spans, block.page)
+            yield from _cut(text, (start, end), tokens, room, block.page)
 
 
-def _table_units(
-    text: str, block: Block, tokens: _TokenMap, room: int, token_spans: TokenSpans
-) -> Iterator[_Unit]:
+def _table_units(text: str, block: Block, tokens: _Tokens, room: int) -> Iterator[_Unit]:
     """The rows of a table; each below the header row carries that along."""
     lines = list(_line_spans(text, block))
     at = _header_row([text[start:end] for start, end in lines[:HEADER_AMONG]])
     header = text[lines[at][0] : lines[at][1]].strip()
-    header_size = _length(header, token_spans)
+    header_size = tokens.length(header)
     if header_size > room // PREFIX_SHARE:
         header, header_size = "", 0
     top = [(lines[0][0], lines[min(1, len(lines) - 1)][1]), *lines[2 : at + 1]]
     for start, end in top:
-        yield from _cut(text, (start, end), tokens, room, token_spans, block.page)
+        yield from _cut(text, (start, end), tokens, room, block.page)
     for start, end in lines[max(2, at + 1) :]:
-        yield from _cut(text, (start, end), tokens, room - header_size, token_spans, block.page, header)
+        yield from _cut(text, (start, end), tokens, room - header_size, block.page, header)
 
 
 def _header_row(rows: Sequence[str]) -> int:
@@ -235,9 +234,8 @@ def _header_row(rows: Sequence[str]) -> int:
 def _cut(
     text: str,
     span: tuple[int, int],
-    tokens: _TokenMap,
+    tokens: _Tokens,
     room: int,
-    token_spans: TokenSpans,
     page: int | None,
     context: str = "",
 ) -> Iterator[_Unit]:
@@ -245,22 +243,26 @@ def _cut(
     if tokens.count(*span) <= room:
         yield _Unit(*span, page, context)
         return
-    for begin, end in sentence_spans(text[slice(*span)]):
-        at, stop = span[0] + begin, span[0] + end
+    # Without its first marks, a row or a long heading is not taken for one sentence.
+    lead = span[1] - len(text[slice(*span)].lstrip("|# \t\n"))
+    for begin, end in sentence_spans(text[lead : span[1]]):
+        at, stop = lead + begin if begin else span[0], lead + end
         while at < stop:
             part = text[at : tokens.cut(at, stop, room)]
-            if at + len(part) < stop or _length(part, token_spans) > room:
-                part = _head(part, room, token_spans)
-            size = _length(part, token_spans)
+            if at + len(part) < stop or tokens.length(part) > room:
+                part = _head(part, room, tokens)
+            size = tokens.length(part)
             yield _Unit(at, at + len(part), page, context, size - tokens.count(at, at + len(part)))
-            at = stop - len(text[at + len(part) : stop].lstrip())
+            at += len(part)
+            while at < stop and text[at].isspace():
+                at += 1
 
 
-def _head(text: str, room: int, token_spans: TokenSpans) -> str:
+def _head(text: str, room: int, tokens: _Tokens) -> str:
     """As much of the text as fits: up to its last space, else within a word, whose parts are counted anew."""
     space = re.search(r"\s\S*\Z", text)
     head = text[: space.start()] if space and space.start() else text
-    while len(head) > 1 and _length(head, token_spans) > room:
+    while len(head) > 1 and tokens.length(head) > room:
         head = head[: len(head) * 15 // 16]
     return head
 
@@ -275,9 +277,7 @@ def _line_spans(text: str, block: Block) -> Iterator[tuple[int, int]]:
         start = end + 1
 
 
-def _packed(
-    units: Sequence[_Unit], tokens: _TokenMap, room: int, token_spans: TokenSpans
-) -> Iterator[list[_Unit]]:
+def _packed(units: Sequence[_Unit], tokens: _Tokens, room: int) -> Iterator[list[_Unit]]:
     """Neighbouring units together, as many as fit."""
     group: list[_Unit] = []
     taken = 0
@@ -286,7 +286,7 @@ def _packed(
             yield group
             group = []
         if not group:
-            taken = _length(unit.context, token_spans)
+            taken = tokens.length(unit.context)
         taken += unit.extra
         group.append(unit)
     if group:

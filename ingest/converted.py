@@ -14,6 +14,7 @@ PAGE_MARK = "\n\n\ue000{page_num}\ue001\n\n"
 _PAGE_MARK_FOUND = re.compile("\\s*\ue000(\\d+)\ue001\\s*")
 _PICTURE = re.compile(r"!\[([^\]]*)\]\((?:<[^>]*>|(?:[^()\s]|\([^()]*\))*)(?:\s+\"[^\"]*\")?\)")
 _EMPTY_LINK = re.compile(r"\[\s*\]\((?:<[^>]*>|[^)\s]*)(?:\s+\"[^\"]*\")?\)")
+_SPACE = re.compile(r"(?<!\\)&#(?:9|10|32|160);")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{}~])")  # all of ASCII's signs but the `|` that parts a table's cells
 _NODE_KINDS: dict[str, Kind] = {"heading": "heading", "list_item": "list", "table": "table", "code": "code"}
 _SENTENCE_WITHIN = regex.compile(r"\p{L}{2}[.!?]\s+\p{Lu}|\.{4}")
@@ -90,7 +91,8 @@ def _clean(kind: Kind, piece: str) -> str:
     """A block as it reads: pictures give way to what they show, signs are not escaped, tables not padded."""
     if kind == "code":
         return piece
-    plain = _ESCAPED.sub(r"\1", _EMPTY_LINK.sub("", _PICTURE.sub(r"\1", piece)))
+    seen = _EMPTY_LINK.sub("", _PICTURE.sub(r"\1", _SPACE.sub(" ", piece)))
+    plain = _ESCAPED.sub(r"\1", seen)
     return _narrow_table(plain) if kind == "table" else plain.strip()
 
 

@@ -20,6 +20,7 @@ import kreuzberg
 from ingest.blocks import Extraction, code_block, first_heading, markdown_blocks, plain_blocks
 from ingest.converted import PAGE_MARK, from_markdown, from_nodes, pages_without_text
 from ingest.decoding import decode, is_text, scrub
+from ingest.word_files import prepared, restored
 from rag_service.errors import UnreadableDocument
 
 MARKDOWN = {".md", ".markdown", ".mdx"}
@@ -115,13 +116,16 @@ def _read_binary(data: bytes, name: str, suffix: str) -> Extraction:
         raise UnreadableDocument(
             f"{name} is an archive: unpack it and upload the files that are in it.", code="unsupported_type"
         )
+    if media_type == _PACKED[".docx"]:
+        read = _convert(prepared(data), media_type, name)
+        return replace(read, text=restored(read.text), title=read.title and restored(read.title))
     return _convert(data, media_type, name)
 
 
 def _detect(data: bytes, name: str) -> str:
     try:
         return str(kreuzberg.detect_mime_type_from_bytes(data))
-    except (kreuzberg.KreuzbergError, ValueError, OSError) as error:
+    except (kreuzberg.KreuzbergError, ValueError, OSError, RuntimeError) as error:
         raise UnreadableDocument(
             f"{name} is of a type that is not supported: convert it to PDF, DOCX, HTML, Markdown or text.",
             code="unsupported_type",

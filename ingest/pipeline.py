@@ -144,6 +144,8 @@ class Pipeline:
         model = self.embedder.fingerprint
         collection = collection_name(job.knowledge_base_id, model)
         async with self.database.transaction() as session:
+            # Holds the job's row: the document cannot be erased, nor the job taken over, before the chunks are in.
+            await Jobs(session).renew(job, lease=self.lease)
             await Chunks(session).replace(version.id, [_row(version.id, item) for item in chunks])
             known = await Embeddings(session).load(model, list({item.content_hash for item in chunks}))
 
@@ -153,18 +155,21 @@ class Pipeline:
             await self.vectors.upsert(collection, [item.id_in(version.id) for item in ready], vectors)
             progress.done = len(ready)
 
-        missing = sorted(
-            (item for item in chunks if item.content_hash not in known), key=lambda item: item.tokens
-        )
+        # What is said twice is embedded once.
+        alike: dict[str, list[TextChunk]] = {}
+        for item in chunks:
+            if item.content_hash not in known:
+                alike.setdefault(item.content_hash, []).append(item)
+        missing = sorted(alike.values(), key=lambda items: items[0].tokens)
         storing: asyncio.Task[None] | None = None
         try:
             for start in range(0, len(missing), SUPER_BATCH):
                 batch = missing[start : start + SUPER_BATCH]
-                vectors = await self.embedder.embed_texts([item.embedded for item in batch])
+                vectors = await self.embedder.embed_texts([items[0].embedded for items in batch])
                 if storing is not None:
                     await storing
                 storing = asyncio.create_task(self._store(collection, version.id, batch, vectors))
-                progress.done += len(batch)
+                progress.done += sum(map(len, batch))
             if storing is not None:
                 await storing
         finally:
@@ -173,12 +178,16 @@ class Pipeline:
                 await asyncio.wait([storing])
 
     async def _store(
-        self, collection: str, version_id: UUID, batch: Sequence[TextChunk], vectors: Vectors
+        self, collection: str, version_id: UUID, batch: Sequence[Sequence[TextChunk]], vectors: Vectors
     ) -> None:
-        by_hash = {item.content_hash: vector for item, vector in zip(batch, vectors, strict=True)}
+        """Store a vector for each group of chunks that say the same."""
+        by_hash = {items[0].content_hash: vector for items, vector in zip(batch, vectors, strict=True)}
         async with self.database.transaction() as session:
             await Embeddings(session).save(self.embedder.fingerprint, by_hash)
-        await self.vectors.upsert(collection, [item.id_in(version_id) for item in batch], vectors)
+        ids = [item.id_in(version_id) for items in batch for item in items]
+        await self.vectors.upsert(
+            collection, ids, np.repeat(vectors, [len(items) for items in batch], axis=0)
+        )
 
     async def _activate(
         self, job: Job, version: DocumentVersion, extraction: Extraction, chunks: Sequence[TextChunk]

@@ -66,7 +66,15 @@ class Extractor:
         return _extraction(answer["extraction"])
 
     async def _ask(self, request: dict[str, str]) -> dict[str, Any] | None:
-        """The child's answer, or None if it died over the question."""
+        """The child's answer, or None if it died over the question.
+
+        A child that had been idle may have died before it: a fresh one is asked then.
+        """
+        was_idle = self._child is not None
+        answer = await self._ask_once(request)
+        return await self._ask_once(request) if answer is None and was_idle else answer
+
+    async def _ask_once(self, request: dict[str, str]) -> dict[str, Any] | None:
         child = await self._ready()
         assert child.stdin and child.stdout  # noqa: S101 - it was started with pipes
         try:

@@ -107,6 +107,8 @@ async def _start(
     try:
         startup.services = await _build(settings, load, startup, stack)
         logger.info("api ready", extra={"answers_with": settings.answers_with})
+        # The first batch is slow: better now than with the first question that is answered by quoting.
+        await startup.services.embedder.embed_texts(["warm up"])
     except RagError as error:
         startup.failure, startup.waiting_for = error, error.detail
         logger.critical("cannot start", extra={"reason": error.detail})

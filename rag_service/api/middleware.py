@@ -71,7 +71,9 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        is_upload = headers.get("content-type", "").startswith("multipart/form-data")
+        # What a body calls itself is the caller's word: only where uploads go is it kept out of memory.
+        content_type = headers.get("content-type", "").lower()
+        is_upload = scope["path"].endswith("/documents") and content_type.startswith("multipart/form-data")
         limit = self._upload_bytes if is_upload else self._json_bytes
         declared = headers.get("content-length", "")
         seen = 0

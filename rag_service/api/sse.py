@@ -8,8 +8,9 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from starlette.types import Receive, Scope, Send
 
-from rag_service.chat.events import TERMINAL, Event
+from rag_service.chat.events import Event
 from rag_service.chat.service import Run
 
 T = TypeVar("T")
@@ -33,21 +34,28 @@ def event_data(event: Event) -> dict[str, Any]:
     return asdict(event)
 
 
-async def turn_frames(run: Run) -> AsyncIterator[bytes]:
-    """A turn's events. When the reader leaves before the end, the turn is stopped."""
-    ended = False
-    try:
-        async with aclosing(run.follow()) as events, aclosing(_with_pings(events)) as frames:
-            async for item in frames:
-                if item is None:
-                    yield KEEPALIVE_COMMENT
-                    continue
+class TurnStream(EventSourceResponse):
+    """A turn's events. When the reader leaves before the end, be it before the first of them, the turn is stopped."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(_turn_frames(run), headers=HEADERS)
+        self._run = run
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._run.stop()
+
+
+async def _turn_frames(run: Run) -> AsyncIterator[bytes]:
+    async with aclosing(run.follow()) as events, aclosing(_with_pings(events)) as frames:
+        async for item in frames:
+            if item is None:
+                yield KEEPALIVE_COMMENT
+            else:
                 number, event = item
-                ended = isinstance(event, TERMINAL)
                 yield frame(event.name, number, event_data(event))
-    finally:
-        if not ended:
-            run.stop()
 
 
 async def _with_pings(items: AsyncIterator[T]) -> AsyncGenerator[T | None, None]:

@@ -151,13 +151,14 @@ def clean_origin(raw: str) -> str:
     Raises:
         InvalidInput: it is no http or https origin.
     """
-    parts = urlsplit(raw.strip().lower())
+    wrong = InvalidInput(f"{raw!r} is no origin; it looks like https://www.example.org, without a path.")
     try:
+        parts = urlsplit(raw.strip().lower())
         port = parts.port
     except ValueError:
-        port = -1
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1 or parts.username:
-        raise InvalidInput(f"{raw!r} is no origin; it looks like https://www.example.org, without a path.")
+        raise wrong from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or "\x00" in raw or parts.username:
+        raise wrong
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise InvalidInput(
             f"{raw!r} has a path; an origin ends behind the host, as in https://www.example.org."

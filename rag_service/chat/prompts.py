@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 from rag_service.errors import ConfigurationError
 
-
 _FORM = re.compile(r"---\n(?P<front>.*?)^---\n(?P<body>.*)", re.DOTALL | re.MULTILINE)
 
 
@@ -55,7 +54,7 @@ def load_prompt(folder: Path, name: str) -> Prompt:
     """
     path = folder / f"{name}.md"
     try:
-        raw = path.read_text(encoding="utf-8")
+        raw = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The prompt {path} cannot be read; check RAG_PROMPTS_DIR.") from error
     form = _FORM.fullmatch(raw)
@@ -65,7 +64,7 @@ def load_prompt(folder: Path, name: str) -> Prompt:
     except (ValueError, yaml.YAMLError) as error:
         raise ConfigurationError(
             f"The prompt {path} is not well formed: it begins with a block between two lines of `---` that gives "
-            "name, version, role (system or user) and variables; each brace in its text that is no variable's is doubled."
+            "name, version, role (system or user) and variables, and a brace that is no variable's is doubled."
         ) from error
     if set(front.variables) != set(template.input_variables):
         raise ConfigurationError(

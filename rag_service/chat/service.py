@@ -44,6 +44,7 @@ class Run:
     message_id: UUID
     events: list[Event] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
+    _is_stopping: bool = False
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def publish(self, event: Event) -> None:
@@ -64,8 +65,9 @@ class Run:
             await self._changed.wait()
 
     def stop(self) -> None:
-        """End the turn where it is; what was said so far is saved as stopped."""
-        if self.task is not None:
+        """End the turn where it is; what was said so far is saved as stopped. One that has ended stays as it is."""
+        if self.task is not None and not self._is_stopping and not isinstance(self.events[-1], TERMINAL):
+            self._is_stopping = True  # a second cancellation would cut the saving short
             self.task.cancel()
 
 
@@ -250,9 +252,10 @@ class ChatService:
 
     async def close(self) -> None:
         """Stop what is still running, and wait until it is saved."""
-        tasks = [run.task for run, _ in self._runs.values() if run.task is not None]
-        for task in tasks:
-            task.cancel()
+        runs = [run for run, _ in self._runs.values()]
+        for run in runs:
+            run.stop()
+        tasks = [run.task for run in runs if run.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=SAVE_SECONDS)
 

@@ -10,7 +10,7 @@ from rag_service.db.models import Chunk, Document, DocumentVersion, Job, Knowled
 from rag_service.db.repositories.chunks import Chunks
 from rag_service.db.repositories.documents import Accepted, Documents, clean_name
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
-from rag_service.errors import NotFound
+from rag_service.errors import NotFound, TooLarge
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,14 @@ class DocumentService:
         async with self._database.transaction() as session:
             return await KnowledgeBases(session).by_slug(slug)
 
+    def check_size(self, raw_name: str, size: int) -> None:
+        """Raises TooLarge for a file above the limit; ask of all files before the first is taken in."""
+        if size > self._max_file_bytes:
+            raise TooLarge(
+                f"{_shown(raw_name)} is larger than the limit of {self._max_file_bytes:,} bytes "
+                "(RAG_MAX_FILE_BYTES). No file of this upload was taken in."
+            )
+
     async def upload(
         self, knowledge_base: KnowledgeBase, raw_name: str, data: AsyncIterator[bytes]
     ) -> Accepted:
@@ -44,10 +52,8 @@ class DocumentService:
         blob = await self._blobs.put(data, limit=self._max_file_bytes)
         kept = False
         try:
-            # A browser may send a path: only its last part is a name.
-            name = clean_name(raw_name.replace("\\", "/").rpartition("/")[2])
             async with self._database.transaction() as session:
-                accepted = await Documents(session).accept(knowledge_base, name, blob)
+                accepted = await Documents(session).accept(knowledge_base, _shown(raw_name), blob)
             kept = accepted.job is not None
             return accepted
         finally:
@@ -80,3 +86,8 @@ class DocumentService:
             if document.active_version_id is None:
                 raise NotFound("This document has not been read yet.", code="document_not_ready")
             return await Chunks(session).page_of(document.active_version_id, after=after, limit=limit)
+
+
+def _shown(raw_name: str) -> str:
+    """A file's name to show. A browser may send a path: only its last part is a name."""
+    return clean_name(raw_name.replace("\\", "/").rpartition("/")[2])

@@ -35,11 +35,14 @@ class Embedder(Protocol):
     max_tokens: int
 
     def token_spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """For each text the [start, end) characters of each of its tokens, special ones left out."""
+        """For each text the [start, end) characters of each of its tokens in order, special ones left out.
+
+        Spans do not overlap, but where one character is several tokens they share its span.
+        """
         ...
 
     async def embed_texts(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of shape (len(texts), dimensions), for storing."""
+        """Vectors of shape (len(texts), dimensions), for storing. Of a text that is too long, of its beginning."""
         ...
 
     async def embed_question(self, text: str) -> Vectors:
@@ -80,8 +83,11 @@ def built_in_model() -> Path:
             "or name another with RAG_EMBEDDING_MODEL."
         )
     folder = Path(found.origin).parent / "model"
-    with (folder / "model.safetensors").open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with (folder / "model.safetensors").open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        digest = "none"
     if digest != BUILT_IN_SHA256:
         raise ConfigurationError(
             f"The weights in {folder} are damaged or not the ones expected (sha256 {digest[:12]}…). "

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ class LocalEmbedder:
             os.environ.setdefault("HF_HUB_OFFLINE", "1")
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
         import torch
+        from safetensors import SafetensorError
         from sentence_transformers import SentenceTransformer
         from tokenizers import Tokenizer
         from transformers.utils import logging as transformers_logging
@@ -47,9 +49,9 @@ class LocalEmbedder:
         self._torch = torch
         try:
             self._model = SentenceTransformer(str(model), device="cpu")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
             raise ConfigurationError(
-                f"The embedding model {str(model)!r} cannot be loaded: it is neither a folder with a "
+                f"The embedding model {str(model)!r} cannot be loaded: it is neither a folder with a whole "
                 "sentence-transformers model nor a hub name that can be reached. Check RAG_EMBEDDING_MODEL."
             ) from error
         self.dimensions = int(self._model.get_embedding_dimension() or 0)
@@ -61,7 +63,6 @@ class LocalEmbedder:
         self._tokenizer.no_padding()
         # torch's thread pool already uses every core: two inferences at once would only get in each other's way.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embedder")
-        self.precision = self._choose_precision()
 
     def _weights_mark(self) -> str:
         """Eight hex digits that tell one set of weights from another, without reading all of them."""
@@ -70,22 +71,26 @@ class LocalEmbedder:
             digest.update(name.encode() + weight.flatten()[:64].float().numpy().tobytes())
         return digest.hexdigest()[:8]
 
-    def _choose_precision(self) -> str:
+    @cached_property
+    def precision(self) -> str:
         """`bfloat16` for batches where the CPU runs it faster and the vectors agree, else `float32`.
 
-        Measured, not looked up: units differ by CPU, and the loser is three times slower.
+        Measured, not looked up: units differ by CPU, and the loser is three times slower. Measured with the first
+        batch, not at start: a question needs none, and is not to wait for it.
         """
         exact = self._encode(_PROBE, "float32")
         rough = self._encode(_PROBE, "bfloat16")
         agreement = float((exact * rough).sum(axis=1).min())
-        seconds = {name: min(self._timed(name) for _ in range(2)) for name in ("float32", "bfloat16")}
+        # Turn about, and the best of each: at start the machine is busy with our own other processes.
+        rounds = [(self._timed("float32"), self._timed("bfloat16")) for _ in range(3)]
+        seconds = {"float32": min(pair[0] for pair in rounds), "bfloat16": min(pair[1] for pair in rounds)}
         chosen = (
             "bfloat16"
             if agreement >= AGREEMENT and seconds["bfloat16"] < 0.9 * seconds["float32"]
             else "float32"
         )
         logger.info(
-            "embedding model ready",
+            "embedding precision chosen",
             extra={
                 "model": self.fingerprint,
                 "precision": chosen,
@@ -119,7 +124,7 @@ class LocalEmbedder:
         if not texts:
             return np.zeros((0, self.dimensions), dtype=np.float32)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._encode, texts, self.precision)
+        return await loop.run_in_executor(self._thread, lambda: self._encode(texts, self.precision))
 
     async def embed_question(self, text: str) -> Vectors:
         # A single text is as fast in float32, and exact.

@@ -8,7 +8,7 @@ import regex
 _BOUNDARY = regex.compile(
     r"""
     # A table row and a heading stand for themselves, whatever is in them.
-      (?P<line> ^ [^\S\n]* (?: \| .* \| | \#{1,6} [^\S\n] .* ) $ )
+      (?P<line> ^ [^\S\n]* (?: \| .* \| [^\S\n]* | \#{1,6} [^\S\n] .* ) $ )
 
     # A full stop counts before a space, and not
     | (?: (?<! \b\p{Lu}                                                            # behind an initial,

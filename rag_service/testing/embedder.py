@@ -29,8 +29,8 @@ class HashedWords:
             for word in words(text):
                 place = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "little")
                 vectors[row, place % self.dimensions] += 1.0
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.where(norms == 0, 1, norms), dtype=np.float32)
+        vectors[~vectors.any(axis=1), 0] = 1.0  # no words: still a unit vector
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
     async def embed_question(self, text: str) -> Vectors:
         return np.asarray((await self.embed_texts([text]))[0], dtype=np.float32)

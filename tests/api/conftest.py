@@ -2,9 +2,8 @@
 conversation cannot see another's."""
 
 import asyncio
-import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import uvicorn
 from pydantic import SecretStr
 
 from rag_service.app import create_app
+from rag_service.knowledge.tokens import load_token_counter
 from rag_service.settings import Settings
 from rag_service.supervisor.chroma import LocalChroma
 from rag_service.supervisor.postgres import LocalPostgres
@@ -38,12 +38,11 @@ The moon weighs 73 quintillion tonnes.
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _offline() -> Iterator[None]:
-    """Whatever looks for the internet is refused at once, on every machine alike."""
+def _tokens_counted_offline() -> None:
+    """tiktoken asks the internet once a model and process: here it is refused, on every machine alike."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-        patch.setenv("NO_PROXY", "")
-        yield
+        load_token_counter("test-model")
 
 
 @asynccontextmanager
@@ -51,9 +50,14 @@ async def _serving(settings: Settings) -> AsyncIterator[Server]:
     embedder = HashedWords()
     app = create_app(settings, load=lambda _: embedder)
     listener = socket.create_server(("127.0.0.1", 0))
-    uvicorn_server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=600,  # the tests' client lives as long: none finds its connection just closed
     )
+    uvicorn_server = uvicorn.Server(config)
     task = asyncio.create_task(uvicorn_server.serve(sockets=[listener]))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with AsyncExitStack() as stack:

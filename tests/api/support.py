@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ def frames_of(body: str) -> list[Frame]:
     return [frame_of(block) for block in body[:-2].split("\n\n") if not block.startswith(":")]
 
 
-async def live_frames(response: httpx.Response) -> AsyncIterator[Frame]:
+async def live_frames(response: httpx.Response) -> AsyncGenerator[Frame, None]:
     """The frames of a stream under way."""
     held = ""
     async for text in response.aiter_text():

@@ -29,7 +29,11 @@ async def test_the_model_answers_from_the_sources_it_was_given(
 @pytest.mark.parametrize(
     ("said", "shown", "cited"),
     [
-        ("Basalt [1]. Ice [2]. Dust [1]. Iron [2].", "Basalt [1]. Ice [2]. Dust [1]. Iron [2].", [1, 2, 1, 2]),
+        (
+            "Basalt [1]. Ice [2]. Dust [1]. Iron [2].",
+            "Basalt [1]. Ice [2]. Dust [1]. Iron [2].",
+            [1, 2, 1, 2],
+        ),
         ("Basalt [9]. Ice [1].", "Basalt. Ice [1].", [1]),
         ("Basalt [0][77].", "Basalt.", []),
         ("Basalt [1, 2].", "Basalt [1][2].", [1, 2]),

@@ -105,7 +105,9 @@ async def test_history_sources_and_answer_keep_to_their_token_budgets(
         chunk_tokens=60,
     ) as server:
         heading = "A very long heading about the moon " * 3
-        await server.upload(("moon.md", "\n\n".join(f"## {heading}\n\nThe moon fact {n}." for n in range(30))))
+        await server.upload(
+            ("moon.md", "\n\n".join(f"## {heading}\n\nThe moon fact {n}." for n in range(30)))
+        )
         model_server.reply(Reply("The moon is a big rock in the sky, as was said. " * 4 + "[1]"))
         conversation: dict[str, Any] = {}
         for number in range(5):
@@ -121,7 +123,9 @@ async def test_history_sources_and_answer_keep_to_their_token_budgets(
         assert sent.get("max_completion_tokens", sent.get("max_tokens")) == 64
 
 
-@pytest.mark.parametrize("literal", ["{x.__class__}", "{question} {sources}", "{{ 7 * 7 }} {% raw %}", "{", "%s {0}"])
+@pytest.mark.parametrize(
+    "literal", ["{x.__class__}", "{question} {sources}", "{{ 7 * 7 }} {% raw %}", "{", "%s {0}"]
+)
 async def test_braces_stay_as_they_are(
     generating: Server, model_server: ModelServer, new_base: NewBase, literal: str
 ) -> None:

@@ -12,7 +12,9 @@ ORIGIN = "https://www.example.org"
 
 
 async def _embed(server: Server, *origins: str) -> dict[str, Any]:
-    answer = await server.http.post("/api/v1/embeds", json={"name": "Site", "origins": list(origins or (ORIGIN,))})
+    answer = await server.http.post(
+        "/api/v1/embeds", json={"name": "Site", "origins": list(origins or (ORIGIN,))}
+    )
     assert answer.status_code == 201, answer.text
     body: dict[str, Any] = answer.json()
     return body
@@ -41,7 +43,9 @@ async def test_a_page_of_an_allowed_origin_gets_a_token_that_asks_and_owns_its_c
     assert given.headers["access-control-allow-origin"] == ORIGIN
     assert "access-control-allow-credentials" not in given.headers
     mine = {"Authorization": f"Bearer {given.json()['token']}", "Origin": ORIGIN}
-    turn = await page.post("/api/v1/chat", json={"message": "What is the moon made of?", "stream": False}, headers=mine)
+    turn = await page.post(
+        "/api/v1/chat", json={"message": "What is the moon made of?", "stream": False}, headers=mine
+    )
     assert turn.status_code == 200, turn.text
     path = f"/api/v1/conversations/{turn.json()['conversation_id']}/messages"
     assert len((await page.get(path, headers=mine)).json()["items"]) == 2
@@ -53,7 +57,9 @@ async def test_a_page_of_an_allowed_origin_gets_a_token_that_asks_and_owns_its_c
     assert (await page.get(path, headers={**mine, "Authorization": f"Bearer {same}"})).status_code == 200
 
 
-@pytest.mark.parametrize("origin", [None, "null", "https://evil.example", "https://www.example.org.evil.example"])
+@pytest.mark.parametrize(
+    "origin", [None, "null", "https://evil.example", "https://www.example.org.evil.example"]
+)
 async def test_a_page_of_another_origin_is_refused_and_granted_nothing(
     server: Server, page: httpx.AsyncClient, origin: str | None
 ) -> None:
@@ -128,7 +134,9 @@ async def test_the_home_page_asks_on_its_own_origin_and_can_be_switched_off(serv
         assert (await _token(page, "home", server.url)).status_code == 404
 
 
-@pytest.mark.parametrize("origin", ["example.org", "ftp://example.org", "https://example.org/page", "https://u@x.org"])
+@pytest.mark.parametrize(
+    "origin", ["example.org", "ftp://example.org", "https://example.org/page", "https://u@x.org"]
+)
 async def test_what_is_no_origin_is_refused_with_what_one_looks_like(server: Server, origin: str) -> None:
     answer = await server.http.post("/api/v1/embeds", json={"name": "x", "origins": [origin]})
     assert answer.status_code == 422

@@ -10,6 +10,8 @@ from openai import AsyncOpenAI
 
 from rag_service.testing.model_server import ModelServer, Reply, split_tokens
 
+pytest.register_assert_rewrite("rag_service.testing.contracts")
+
 TEXT = "Leave is 25 days [1]. It grows [2][12] with age.\n\n假期是二十五天。"
 FIRST_THREE = "".join(split_tokens(TEXT)[:3])
 ASK: Any = {"model": "fake-chat", "messages": [{"role": "user", "content": "How much leave?"}]}

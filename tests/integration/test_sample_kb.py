@@ -12,7 +12,9 @@ from rag_service.knowledge.embeddings import Embedder
 from tests.conftest import Serve, Server
 
 DATA = Path(__file__).parents[2] / "data"
-QUESTIONS: list[dict[str, str]] = yaml.safe_load((DATA / "sources" / "questions.yaml").read_text())["questions"]
+QUESTIONS: list[dict[str, str]] = yaml.safe_load((DATA / "sources" / "questions.yaml").read_text())[
+    "questions"
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,9 @@ async def test_every_document_is_read_and_answers_a_question_with_a_citation_of_
     for case in QUESTIONS:
         turn = await _ask(sampled, case["question"])
         names = {source["number"]: source["filename"] for source in turn["sources"]}
-        cited[case["document"]].append(case["document"] in {names[one["number"]] for one in turn["citations"]})
+        cited[case["document"]].append(
+            case["document"] in {names[one["number"]] for one in turn["citations"]}
+        )
         if case["language"] == "en":
             quotes = " ".join(" ".join(citation["quote"].split()) for citation in turn["citations"])
             answered.append(case["answer_contains"].lower() in quotes.lower())

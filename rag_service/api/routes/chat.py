@@ -29,7 +29,7 @@ async def chat(body: ChatRequest, principal: Visitor, services: Svc) -> Response
         knowledge_base=body.knowledge_base,
     )
     if body.stream:
-        return sse.stream(sse.turn_frames(run))
+        return sse.TurnStream(run)
     return await _whole(run)
 
 

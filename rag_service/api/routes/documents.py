@@ -1,14 +1,17 @@
 """Documents: inspect one, and its chunks."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from rag_service.api.deps import Admin, Limit, ProtectedRoute, Svc
 from rag_service.api.schemas.base import Page
 from rag_service.api.schemas.knowledge import ChunkOut, DocumentOut
 
 router = APIRouter(prefix="/documents", tags=["documents"], route_class=ProtectedRoute)
+
+Ordinal = Annotated[int, Query(ge=-1, lt=2**31)]
 
 
 @router.get("/{document_id}")
@@ -25,7 +28,7 @@ async def delete_document(document_id: UUID, _: Admin, services: Svc) -> None:
 
 @router.get("/{document_id}/chunks")
 async def list_chunks(
-    document_id: UUID, _: Admin, services: Svc, limit: Limit = 50, cursor: int = -1
+    document_id: UUID, _: Admin, services: Svc, limit: Limit = 50, cursor: Ordinal = -1
 ) -> Page[ChunkOut]:
     """The chunks of the active version, in order of the text."""
     chunks = await services.documents.chunks(document_id, after=cursor, limit=limit)

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from rag_service.api.deps import Admin, ProtectedRoute, Svc, own_origin
 from rag_service.api.schemas.base import Page
-from rag_service.api.schemas.embeds import EmbedOut, EmbedRequest, TokenOut, TokenRequest
+from rag_service.api.schemas.embeds import EmbedId, EmbedOut, EmbedRequest, TokenOut, TokenRequest
 
 router = APIRouter(prefix="/embeds", tags=["embeds"], route_class=ProtectedRoute)
 public = APIRouter(prefix="/embeds", tags=["embeds"])
@@ -24,14 +24,14 @@ async def create_embed(body: EmbedRequest, request: Request, _: Admin, services:
 
 
 @router.delete("/{embed_id}", status_code=204)
-async def revoke_embed(embed_id: str, _: Admin, services: Svc) -> None:
+async def revoke_embed(embed_id: EmbedId, _: Admin, services: Svc) -> None:
     """Revoke an embed: its visitors are refused from their next request on."""
     await services.embeds.revoke(embed_id)
 
 
 @public.post("/{embed_id}/token")
 async def create_token(
-    embed_id: str, body: TokenRequest, request: Request, services: Svc, response: Response
+    embed_id: EmbedId, body: TokenRequest, request: Request, services: Svc, response: Response
 ) -> TokenOut:
     """A short-lived token for a visitor of a page. What is checked is the page's origin; there is no credential."""
     response.headers["Cache-Control"] = "no-store"

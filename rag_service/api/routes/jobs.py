@@ -10,10 +10,10 @@ from fastapi.sse import KEEPALIVE_COMMENT
 
 from rag_service.api import sse
 from rag_service.api.deps import Admin, Limit, ProtectedRoute, Svc
-from rag_service.api.schemas.base import Page
+from rag_service.api.schemas.base import Page, Slug
 from rag_service.api.schemas.knowledge import JobOut
 from rag_service.db.engine import Database
-from rag_service.db.repositories.jobs import FINISHED, Jobs
+from rag_service.db.repositories.jobs import FINISHED, Jobs, JobState
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.errors import RagError
 
@@ -28,8 +28,8 @@ async def list_jobs(
     services: Svc,
     limit: Limit = 50,
     cursor: UUID | None = None,
-    state: str | None = None,
-    knowledge_base: str | None = None,
+    state: JobState | None = None,
+    knowledge_base: Slug | None = None,
 ) -> Page[JobOut]:
     """Jobs, the newest first."""
     async with services.database.transaction() as session:

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, File, Response, UploadFile
+from fastapi import APIRouter, File, UploadFile
 
 from rag_service.api.deps import Admin, Chatter, Limit, ProtectedRoute, Svc
-from rag_service.api.schemas.base import Page
+from rag_service.api.schemas.base import Page, Slug
 from rag_service.api.schemas.knowledge import (
     DocumentOut,
     JobOut,
@@ -41,7 +41,7 @@ async def create_knowledge_base(body: KnowledgeBaseRequest, _: Admin, services: 
 
 @router.get("/{slug}/documents")
 async def list_documents(
-    slug: str, _: Admin, services: Svc, limit: Limit = 50, cursor: UUID | None = None
+    slug: Slug, _: Admin, services: Svc, limit: Limit = 50, cursor: UUID | None = None
 ) -> Page[DocumentOut]:
     """Documents of a knowledge base, each with its newest version and that version's job."""
     listed = await services.documents.page(slug, after=cursor, limit=limit)
@@ -51,14 +51,15 @@ async def list_documents(
 
 @router.post("/{slug}/documents", status_code=202)
 async def upload_documents(
-    slug: str,
+    slug: Slug,
     files: Annotated[list[UploadFile], File(description="one or more files")],
     _: Admin,
     services: Svc,
-    response: Response,
 ) -> UploadAnswer:
     """Hand files in. They are read in the background: follow the jobs to see when they can be asked."""
     knowledge_base = await services.documents.knowledge_base(slug)
+    for file in files:
+        services.documents.check_size(file.filename or "", file.size or 0)
     answer = UploadAnswer(documents=[], jobs=[])
     for file in files:
         accepted = await services.documents.upload(knowledge_base, file.filename or "", _blocks(file))

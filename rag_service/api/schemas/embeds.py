@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 from rag_service.api.schemas.base import Name, Request, Response, Slug
 from rag_service.db.repositories.embeds import LivingEmbed
 
+EmbedId = Annotated[str, StringConstraints(pattern=r"^[\w-]{1,64}$")]
 Origin = Annotated[str, StringConstraints(strip_whitespace=True, min_length=8, max_length=300)]
 
 

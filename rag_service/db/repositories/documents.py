@@ -206,12 +206,19 @@ class Documents:
         await self._session.execute(text(f"NOTIFY {JOBS_CHANNEL}"))
 
     async def next_to_erase(self) -> Erasable | None:
-        """A deleted document that still has traces; workers that ask at the same moment get different ones."""
+        """A deleted document that still has traces; workers that ask at the same moment get different ones.
+
+        One that was being read when it was deleted is left until the lease of that job has run out:
+        its worker may still be writing.
+        """
         row = (
             await self._session.execute(
                 select(Document, KnowledgeBase)
                 .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
-                .where(Document.deleted_at.is_not(None))
+                .where(
+                    Document.deleted_at.is_not(None),
+                    ~exists().where(Job.document_id == Document.id, Job.lease_until > func.now()),
+                )
                 .order_by(Document.deleted_at)
                 .limit(1)
                 .with_for_update(of=Document, skip_locked=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
@@ -10,6 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rag_service.db.models import Document, Job
 from rag_service.errors import Conflict, NotFound
 
+JobState = Literal[
+    "queued",
+    "extracting",
+    "chunking",
+    "embedding",
+    "storing",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "quarantined",
+]
 FINISHED = frozenset({"succeeded", "failed", "cancelled", "quarantined"})
 
 

@@ -57,8 +57,12 @@ async function writeLicenses() {
 async function tellSizes(outputs) {
   for (const file of outputs.toSorted()) {
     const bytes = await readFile(new URL(file, root));
-    const sizes = [bytes.length, gzipSync(bytes, { level: 9 }).length].map((size) => (size / 1024).toFixed(1));
-    process.stdout.write(`${file.padEnd(40)} ${sizes[0].padStart(7)} KB ${sizes[1].padStart(7)} KB gzipped\n`);
+    const sizes = [bytes.length, gzipSync(bytes, { level: 9 }).length].map((size) =>
+      (size / 1024).toFixed(1),
+    );
+    process.stdout.write(
+      `${file.padEnd(40)} ${sizes[0].padStart(7)} KB ${sizes[1].padStart(7)} KB gzipped\n`,
+    );
   }
 }
 

@@ -29,7 +29,12 @@ const RETRYABLE = new Set([408, 425, 429, 500, 502, 503, 504]);
 export async function request(url: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(url, { credentials: "omit", cache: "no-store", referrerPolicy: "no-referrer", ...init });
+    response = await fetch(url, {
+      credentials: "omit",
+      cache: "no-store",
+      referrerPolicy: "no-referrer",
+      ...init,
+    });
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new Problem("unreachable", "", true);

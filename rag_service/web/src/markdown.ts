@@ -8,6 +8,7 @@ import createDOMPurify from "dompurify";
 import { Marked } from "marked";
 
 import { type Answer, type Mark, replaceMarks } from "./citations";
+import { settle } from "./stream-tail";
 
 const marked = new Marked({
   gfm: true,
@@ -62,13 +63,13 @@ export interface Rendered {
   marks: readonly Mark[];
 }
 
-/** An answer as nodes. `text` is its Markdown, which may be shortened while it is still being written. */
+/** An answer as nodes; one that is still being written without its half-written end. */
 export function render(answer: Answer, labels: Labels): Rendered {
   const marks: Mark[] = [];
   // Between two characters for private use a mark survives the rendering as what it is: text.
   const own = { ...answer, text: answer.text.replace(/[\uE000\uE001]/g, "\uFFFD") };
   const text = replaceMarks(own, (mark) => `[\uE000${marks.push(mark) - 1}\uE001]`);
-  const nodes = sanitised(marked.parse(text, { async: false }));
+  const nodes = sanitised(marked.parse(answer.finished ? text : settle(text), { async: false }));
   disarmLinks(nodes);
   nodes.normalize();
   placeMarks(nodes, marks, labels);
@@ -95,7 +96,9 @@ const PLACED = /\[?\uE000(\d+)\uE001\]?/g;
 
 function placeMarks(nodes: DocumentFragment, marks: readonly Mark[], labels: Labels): void {
   const written = (text: string) =>
-    text.replace(PLACED, (whole, index) => whole.replace(/\uE000\d+\uE001/, `${marks[Number(index)]?.number}`));
+    text.replace(PLACED, (whole, index) =>
+      whole.replace(/\uE000\d+\uE001/, `${marks[Number(index)]?.number}`),
+    );
   for (const link of nodes.querySelectorAll("a")) {
     link.setAttribute("href", written(decodeMarks(link.getAttribute("href") ?? "")));
   }
@@ -115,7 +118,7 @@ function decodeMarks(address: string): string {
 }
 
 function withButtons(text: string, marks: readonly Mark[], labels: Labels): Node[] {
-  return text.split(/\[?\uE000(\d+)\uE001\]?/).flatMap((part, place) => {
+  return text.split(/\[?\uE000(\d+)\uE001\]?/).flatMap((part, place): Node[] => {
     const mark = place % 2 === 1 ? marks[Number(part)] : undefined;
     if (mark) return [button(part, mark, labels)];
     return part === "" ? [] : [document.createTextNode(part)];
@@ -152,6 +155,12 @@ function reach(element: Element, label: string): void {
 }
 
 function escapeText(text: string): string {
-  const names: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+  const names: Record<string, string> = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+    "'": "&#39;",
+  };
   return text.replace(/[&<>"']/g, (character) => names[character] ?? character);
 }

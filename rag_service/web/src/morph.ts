@@ -10,7 +10,8 @@ export function morph(into: Node, from: Node): void {
       into.appendChild(wanted);
     } else {
       const after: ChildNode | null = current.nextSibling;
-      if (current.nodeType === wanted.nodeType && current.nodeName === wanted.nodeName) become(current, wanted);
+      if (current.nodeType === wanted.nodeType && current.nodeName === wanted.nodeName)
+        become(current, wanted);
       else into.replaceChild(wanted, current);
       current = after;
     }
@@ -25,7 +26,8 @@ export function morph(into: Node, from: Node): void {
 
 function become(current: ChildNode, wanted: ChildNode): void {
   if (current instanceof Element && wanted instanceof Element) {
-    for (const { name } of [...current.attributes]) if (!wanted.hasAttribute(name)) current.removeAttribute(name);
+    for (const { name } of [...current.attributes])
+      if (!wanted.hasAttribute(name)) current.removeAttribute(name);
     for (const { name, value } of wanted.attributes) {
       if (current.getAttribute(name) !== value) current.setAttribute(name, value);
     }

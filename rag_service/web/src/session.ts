@@ -75,7 +75,11 @@ export class VisitorSession implements Credential {
   /** Whether the server answers at all; what it says cannot be read from here, and need not be. */
   async #answers(): Promise<boolean> {
     if (this.origin === location.origin) return false;
-    return fetch(`${this.origin}/health/live`, { mode: "no-cors", credentials: "omit", cache: "no-store" }).then(
+    return fetch(`${this.origin}/health/live`, {
+      mode: "no-cors",
+      credentials: "omit",
+      cache: "no-store",
+    }).then(
       () => true,
       () => false,
     );

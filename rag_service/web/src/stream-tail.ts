@@ -7,7 +7,7 @@
 export function settle(text: string): string {
   if (insideFence(text)) return text;
   const start = text.search(/\n[ \t]*\n(?![\s\S]*\n[ \t]*\n)/);
-  const cut = start < 0 ? 0 : start;
+  const cut = Math.max(start, 0);
   return text.slice(0, cut) + settleBlock(text.slice(cut));
 }
 
@@ -38,8 +38,8 @@ function isTableWithoutRule(block: string): boolean {
 function closeLink(block: string): string {
   return block
     .replace(/!\[[^\]\n]*(?:\](?:\([^)\n]*)?)?$/, "")
-    .replace(/\[([^\]\n]{2,})\]\([^)\n]*$/, "$1")
-    .replace(/\[(?=[^\]\n]*$)(?!\d{0,3}$)/, "");
+    .replace(/\[([^\]\n\uE000]+)\]\([^)\n]*$/, "$1")
+    .replace(/\[(?=[^\]\n]*$)/, "");
 }
 
 const INLINE = /\\[\s\S]|`+|\*\*\*|\*\*|\*|~~/g;

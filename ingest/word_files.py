@@ -1,0 +1,47 @@
+"""Word files made ready for the converter, which drops tabs (so that words are glued) and `&`, `<` and `>`."""
+
+import html
+import re
+import zlib
+from io import BytesIO
+from zipfile import BadZipFile, ZipFile
+
+_MOST_BYTES = 512 * 1024 * 1024
+_TAB = re.compile(r"<w:(?:tab|ptab)(?: w:(?:alignment|relativeTo|leader)=\"\w*\")*\s*/>")
+_HYPHEN = re.compile(r"<w:noBreakHyphen\s*/>")
+_REFERENCES = re.compile(r">[^<>&]*&[^<>]*<")
+# Two code points that stand for no character, and so for `&` and `<` while they are on their way.
+_SENT = str.maketrans("&<", "\ufdd0\ufdd1")
+_RECEIVED = str.maketrans("\ufdd0\ufdd1", "&<")
+
+
+def prepared(data: bytes) -> bytes:
+    """The file, without its pictures, in a form of which nothing is dropped; `restored` is for what comes of it.
+
+    What cannot be read as a Word file comes back as it is: the converter says what is wrong with it.
+    """
+    ready = BytesIO()
+    try:
+        with ZipFile(BytesIO(data)) as old, ZipFile(ready, "w") as new:
+            members = [item for item in old.infolist() if not item.filename.startswith("word/media/")]
+            if sum(item.file_size for item in members) > _MOST_BYTES:
+                return data
+            for item in members:
+                content = old.read(item)
+                is_text = item.filename.startswith("word/") and item.filename.endswith(".xml")
+                new.writestr(item, _rewritten(content.decode()) if is_text else content)
+    except (BadZipFile, RuntimeError, OSError, ValueError, EOFError, zlib.error):
+        return data
+    return ready.getvalue()
+
+
+def restored(text: str) -> str:
+    """Text that came of a prepared file, as it stood in the file; no character changes its place."""
+    return text.translate(_RECEIVED)
+
+
+def _rewritten(xml: str) -> str:
+    # A tab stop, `<w:tab w:val=… w:pos=…/>`, has other attributes than a tab: it stays.
+    spaced = _TAB.sub('<w:t xml:space="preserve"> </w:t>', xml)
+    whole = _HYPHEN.sub("<w:t>-</w:t>", spaced)
+    return _REFERENCES.sub(lambda found: f">{html.unescape(found[0][1:-1]).translate(_SENT)}<", whole)

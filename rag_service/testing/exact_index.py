@@ -1,0 +1,40 @@
+"""A vector index without a server: every vector compared, nothing approximated."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import numpy as np
+
+from rag_service.errors import VectorIndexUnavailable
+from rag_service.knowledge.embeddings import Vectors
+
+
+class ExactIndex:
+    """A `VectorIndex` in memory. With `available` set to False it fails as a server that is away."""
+
+    def __init__(self) -> None:
+        self.available = True
+        self._collections: dict[str, dict[UUID, Vectors]] = {}
+
+    async def upsert(self, collection: str, ids: Sequence[UUID], vectors: Vectors) -> None:
+        await self.ping()
+        self._collections.setdefault(collection, {}).update(zip(ids, vectors, strict=True))
+
+    async def delete(self, collection: str, ids: Sequence[UUID]) -> None:
+        await self.ping()
+        for id in ids:
+            self._collections.get(collection, {}).pop(id, None)
+
+    async def search(self, collection: str, vector: Vectors, limit: int) -> list[tuple[UUID, float]]:
+        await self.ping()
+        stored = self._collections.get(collection)
+        if not stored:
+            return []
+        ids, matrix = list(stored), np.stack(list(stored.values()))
+        scores = matrix @ vector / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(vector))
+        best = np.argsort(-scores, kind="stable")[:limit]
+        return [(ids[place], float(scores[place])) for place in best]
+
+    async def ping(self) -> None:
+        if not self.available:
+            raise VectorIndexUnavailable("The vector index does not answer; try again in a moment.")

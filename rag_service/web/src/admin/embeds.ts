@@ -1,0 +1,223 @@
+/** Embeds: where the chat may appear, and the snippet that puts it there. */
+
+import { css, html, LitElement, nothing, type TemplateResult } from "lit";
+import { property, query, state } from "lit/decorators.js";
+
+import { define } from "../define";
+import { codeIcon, plusIcon, trashIcon } from "../icons";
+import { shared } from "../theme";
+import type { AdminApi } from "./client";
+import "./confirm";
+import type { ConfirmDialog } from "./confirm";
+import { NoticeEvent } from "./events";
+import { day } from "./format";
+import { failure, Load } from "./load";
+import "./snippet";
+import { consoleStyles } from "./styles";
+import type { Embed } from "./types";
+
+@define("rag-embeds")
+export class Embeds extends LitElement {
+  static override styles = [
+    shared,
+    consoleStyles,
+    css`
+      .create {
+        margin-block-end: 20px;
+      }
+      ul {
+        display: grid;
+        gap: 14px;
+        margin: 0;
+        padding: 0;
+        list-style: none;
+      }
+      .embed {
+        display: grid;
+        gap: 12px;
+      }
+      .top {
+        display: flex;
+        align-items: flex-start;
+        justify-content: space-between;
+        gap: 12px;
+      }
+      h2 {
+        margin: 0;
+      }
+      .top p {
+        margin: 2px 0 0;
+        color: var(--muted);
+        font-size: 0.9em;
+      }
+      .origins {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 6px;
+        margin: 0;
+        padding: 0;
+        list-style: none;
+      }
+      .origins li {
+        padding: 2px 10px;
+        border-radius: 8px;
+        background: var(--sunken);
+        font: 0.8125em / 1.7 var(--mono);
+        overflow-wrap: anywhere;
+      }
+      .new {
+        border-color: var(--accent);
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) api!: AdminApi;
+
+  @state() private creating = false;
+  @state() private saving = false;
+  @state() private error: unknown;
+  @state() private made: string | null = null;
+
+  @query("#name") private nameInput!: HTMLInputElement;
+  @query("#base") private baseInput!: HTMLSelectElement;
+  @query("#origins") private originsInput!: HTMLTextAreaElement;
+  @query("rag-confirm") private confirmation!: ConfirmDialog;
+
+  readonly #list = new Load(this, () => this.api.embeds());
+  readonly #bases = new Load(this, () => this.api.knowledgeBases());
+
+  override render() {
+    return html`
+      <div class="heading">
+        <div>
+          <h1 tabindex="-1">Embeds</h1>
+          <p>An embed puts the chat on pages of the sites you name.</p>
+        </div>
+        ${
+          this.creating
+            ? nothing
+            : html`<button type="button" class="button primary" @click=${this.#start}>${plusIcon} New embed</button>`
+        }
+      </div>
+      ${this.creating ? this.#form() : nothing}
+      ${this.#list.view(({ items }) =>
+        items.length > 0
+          ? html`<ul>
+              ${items.map((embed) => this.#embed(embed))}
+            </ul>`
+          : html`<div class="empty">${codeIcon}<strong>There is no embed yet</strong>
+              <p>Make one, and put its snippet into the pages where the chat should appear.</p></div>`,
+      )}
+      <rag-confirm></rag-confirm>
+    `;
+  }
+
+  #embed(embed: Embed): TemplateResult {
+    return html`<li class="card embed ${embed.id === this.made ? "new" : ""}">
+      <div class="top">
+        <div>
+          <h2>${embed.name}</h2>
+          <p>Asks <span class="mono">${embed.knowledge_base}</span> · since ${day(embed.created_at)}</p>
+        </div>
+        <button
+          type="button"
+          class="icon-button"
+          aria-label=${`Revoke ${embed.name}`}
+          title="Revoke"
+          @click=${() => this.#revoke(embed)}
+        >
+          ${trashIcon}
+        </button>
+      </div>
+      ${
+        embed.origins.length > 0
+          ? html`<ul class="origins" aria-label="Allowed origins">
+              ${embed.origins.map((origin) => html`<li>${origin}</li>`)}
+            </ul>`
+          : html`<p class="muted">No origin is allowed: the chat appears nowhere.</p>`
+      }
+      <rag-snippet code=${embed.snippet}></rag-snippet>
+    </li>`;
+  }
+
+  #form(): TemplateResult {
+    const bases = this.#bases.value?.items ?? [];
+    return html`<form class="card create" aria-label="New embed" @submit=${this.#onSubmit}>
+      <h2>New embed</h2>
+      <div class="row">
+        <label>
+          Name
+          <input id="name" required maxlength="200" autocomplete="off" aria-describedby="name-hint" />
+          <span id="name-hint" class="hint">Stands above the chat.</span>
+        </label>
+        <label>
+          Knowledge base
+          <select id="base" required>
+            ${bases.map((base) => html`<option value=${base.slug}>${base.name}</option>`)}
+          </select>
+        </label>
+      </div>
+      <label>
+        Allowed origins
+        <textarea
+          id="origins"
+          required
+          rows="3"
+          spellcheck="false"
+          autocapitalize="off"
+          placeholder="https://www.example.org"
+          aria-describedby="origins-hint"
+        ></textarea>
+        <span id="origins-hint" class="hint">One a line, as browsers name a site: scheme, host, and the port if it has one. No path.</span>
+      </label>
+      ${this.#bases.error === undefined ? nothing : failure(this.#bases.error, () => this.#bases.run())}
+      ${this.error === undefined ? nothing : failure(this.error)}
+      <div class="actions">
+        <button type="submit" class="button primary" ?disabled=${this.saving}>Create</button>
+        <button type="button" class="button" @click=${this.#cancel}>Cancel</button>
+      </div>
+    </form>`;
+  }
+
+  async #start() {
+    this.creating = true;
+    this.error = undefined;
+    await this.updateComplete;
+    this.nameInput.focus();
+  }
+
+  #cancel() {
+    this.creating = false;
+  }
+
+  async #onSubmit(event: Event) {
+    event.preventDefault();
+    this.saving = true;
+    const origins = this.originsInput.value.split(/[\s,;]+/).filter((origin) => origin !== "");
+    try {
+      const made = await this.api.createEmbed(this.nameInput.value, this.baseInput.value, origins);
+      this.made = made.id;
+      this.creating = false;
+      this.error = undefined;
+      await this.#list.run();
+      this.dispatchEvent(new NoticeEvent(`“${made.name}” is there. Put its snippet into your pages.`));
+    } catch (error) {
+      this.error = error;
+    } finally {
+      this.saving = false;
+    }
+  }
+
+  #revoke(embed: Embed) {
+    void this.confirmation.ask({
+      title: `Revoke “${embed.name}”?`,
+      text: "The chat stops working at once on every page that has this snippet. This cannot be undone.",
+      action: "Revoke",
+      run: async () => {
+        await this.api.revokeEmbed(embed.id);
+        this.dispatchEvent(new NoticeEvent(`“${embed.name}” was revoked.`));
+        await this.#list.run();
+      },
+    });
+  }
+}

@@ -1,0 +1,80 @@
+/** The shapes of the public API that the console reads, named as on the wire. */
+
+export interface Page<T> {
+  items: T[];
+  next_cursor: string | null;
+}
+
+export interface KnowledgeBase {
+  slug: string;
+  name: string;
+  embedding_model: string;
+  documents: number;
+  created_at: string;
+}
+
+export interface Job {
+  id: string;
+  document_id: string;
+  filename: string;
+  state: string;
+  progress: { done: number; total: number };
+  attempts: number;
+  warnings: string[];
+  error: { code: string; detail: string } | null;
+}
+
+export interface DocumentRow {
+  id: string;
+  filename: string;
+  title: string | null;
+  state: "pending" | "ready" | "failed";
+  version: number;
+  size: number;
+  media_type: string | null;
+  pages: number | null;
+  chunks: number | null;
+  created_at: string;
+  job: Job | null;
+}
+
+export interface UploadAnswer {
+  documents: { id: string; filename: string; status: "added" | "updated" | "unchanged" }[];
+  jobs: Job[];
+}
+
+export interface Chunk {
+  id: string;
+  ordinal: number;
+  text: string;
+  headings: string[];
+  context: string;
+  page: number | null;
+  page_end: number | null;
+  tokens: number;
+}
+
+export interface SearchHit {
+  chunk_id: string;
+  document_id: string;
+  filename: string;
+  title: string;
+  headings: string[];
+  page: number | null;
+  text: string;
+  score: number;
+}
+
+export interface SearchAnswer {
+  hits: SearchHit[];
+  timings: Record<string, number>;
+}
+
+export interface Embed {
+  id: string;
+  name: string;
+  knowledge_base: string;
+  origins: string[];
+  created_at: string;
+  snippet: string;
+}

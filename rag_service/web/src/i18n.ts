@@ -1,0 +1,217 @@
+/** The words of the chat, and which way they run. */
+
+import type { Problem } from "./api";
+
+export interface Strings {
+  title: string;
+  greeting: string;
+  greetingDetail: string;
+  openChat: string;
+  closeChat: string;
+  newConversation: string;
+  conversation: string;
+  messageLabel: string;
+  messagePlaceholder: string;
+  tooLong: (over: number) => string;
+  send: string;
+  stop: string;
+  retry: string;
+  latest: string;
+  you: string;
+  answer: string;
+  searching: string;
+  answering: string;
+  answered: string;
+  quoted: string;
+  degraded: string;
+  refused: string;
+  stopped: string;
+  cutShort: string;
+  sources: string;
+  source: (number: number, title: string) => string;
+  page: (page: number) => string;
+  quoteHeading: (number: number) => string;
+  passage: string;
+  wholePassage: string;
+  close: string;
+  table: string;
+  code: string;
+  opening: string;
+  problems: Readonly<Record<string, string>>;
+}
+
+const en: Strings = {
+  title: "Ask the documents",
+  greeting: "What would you like to know?",
+  greetingDetail: "Answers come from the documents. The numbers in an answer show the passage it rests on.",
+  openChat: "Open the chat",
+  closeChat: "Close the chat",
+  newConversation: "New conversation",
+  conversation: "Conversation",
+  messageLabel: "Your question",
+  messagePlaceholder: "Ask a question…",
+  tooLong: (over) => `${over} characters too long`,
+  send: "Send",
+  stop: "Stop answering",
+  retry: "Try again",
+  latest: "To the latest",
+  you: "You asked",
+  answer: "Answer",
+  searching: "Searching the documents…",
+  answering: "Answering…",
+  answered: "The answer is complete.",
+  quoted: "Quoted word for word from the documents",
+  degraded: "The language model is not available just now, so the documents are quoted instead",
+  refused: "Nothing in the documents answers this",
+  stopped: "Stopped",
+  cutShort: "The answer reached its greatest length and was cut short",
+  sources: "Sources",
+  source: (number, title) => `Source ${number}: ${title}`,
+  page: (page) => `Page ${page}`,
+  quoteHeading: (number) => `Source ${number}`,
+  passage: "Passage",
+  wholePassage: "Show the whole passage",
+  close: "Close",
+  table: "Table",
+  code: "Code",
+  opening: "Opening the chat…",
+  problems: {
+    unreachable: "The service cannot be reached. Check your connection and try again.",
+    cut_off: "The connection was lost before the answer was complete.",
+    origin_not_allowed: "This chat is not available on this site.",
+    embed_not_found: "This chat is no longer available.",
+    unauthenticated: "Your visit has ended. Start a new conversation.",
+    not_found: "This conversation is no longer there. Start a new one.",
+    starting: "The service is just starting. Try again in a moment.",
+    busy: "The service has a lot to do just now. Try again in a moment.",
+    too_many_requests: "Too many questions at once. Wait a moment and try again.",
+    unexpected: "Something went wrong. Try again.",
+  },
+};
+
+const bn: Strings = {
+  title: "নথিকে জিজ্ঞাসা করুন",
+  greeting: "আপনি কী জানতে চান?",
+  greetingDetail: "উত্তর আসে নথি থেকে। উত্তরের ভেতরের সংখ্যাগুলো দেখায় কোন অংশের ওপর তা দাঁড়িয়ে আছে।",
+  openChat: "চ্যাট খুলুন",
+  closeChat: "চ্যাট বন্ধ করুন",
+  newConversation: "নতুন কথোপকথন",
+  conversation: "কথোপকথন",
+  messageLabel: "আপনার প্রশ্ন",
+  messagePlaceholder: "একটি প্রশ্ন করুন…",
+  tooLong: (over) => `${over.toLocaleString("bn")}টি অক্ষর বেশি`,
+  send: "পাঠান",
+  stop: "উত্তর থামান",
+  retry: "আবার চেষ্টা করুন",
+  latest: "সর্বশেষে যান",
+  you: "আপনার প্রশ্ন",
+  answer: "উত্তর",
+  searching: "নথি খোঁজা হচ্ছে…",
+  answering: "উত্তর লেখা হচ্ছে…",
+  answered: "উত্তর সম্পূর্ণ হয়েছে।",
+  quoted: "নথি থেকে হুবহু উদ্ধৃত",
+  degraded: "ভাষা মডেলটি এখন পাওয়া যাচ্ছে না, তাই নথি থেকে উদ্ধৃত করা হলো",
+  refused: "নথিতে এর উত্তর নেই",
+  stopped: "থামানো হয়েছে",
+  cutShort: "উত্তরটি সর্বোচ্চ দৈর্ঘ্যে পৌঁছে কেটে গেছে",
+  sources: "সূত্র",
+  source: (number, title) => `সূত্র ${number.toLocaleString("bn")}: ${title}`,
+  page: (page) => `পৃষ্ঠা ${page.toLocaleString("bn")}`,
+  quoteHeading: (number) => `সূত্র ${number.toLocaleString("bn")}`,
+  passage: "অংশ",
+  wholePassage: "পুরো অংশটি দেখান",
+  close: "বন্ধ করুন",
+  table: "সারণি",
+  code: "কোড",
+  opening: "চ্যাট খোলা হচ্ছে…",
+  problems: {
+    unreachable: "সেবাটিতে পৌঁছানো যাচ্ছে না। সংযোগ দেখে আবার চেষ্টা করুন।",
+    cut_off: "উত্তর সম্পূর্ণ হওয়ার আগেই সংযোগ বিচ্ছিন্ন হয়ে গেছে।",
+    origin_not_allowed: "এই সাইটে এই চ্যাট ব্যবহার করা যায় না।",
+    embed_not_found: "এই চ্যাটটি আর নেই।",
+    unauthenticated: "আপনার সময় শেষ হয়েছে। নতুন কথোপকথন শুরু করুন।",
+    not_found: "এই কথোপকথনটি আর নেই। নতুন একটি শুরু করুন।",
+    starting: "সেবাটি এইমাত্র চালু হচ্ছে। একটু পরে আবার চেষ্টা করুন।",
+    busy: "সেবাটি এখন খুব ব্যস্ত। একটু পরে আবার চেষ্টা করুন।",
+    too_many_requests: "একসঙ্গে অনেক প্রশ্ন হয়ে গেছে। একটু অপেক্ষা করে আবার চেষ্টা করুন।",
+    unexpected: "কিছু একটা সমস্যা হয়েছে। আবার চেষ্টা করুন।",
+  },
+};
+
+const ar: Strings = {
+  title: "اسأل الوثائق",
+  greeting: "ماذا تريد أن تعرف؟",
+  greetingDetail: "تأتي الإجابات من الوثائق، والأرقام فيها تدل على المقطع الذي تستند إليه.",
+  openChat: "افتح المحادثة",
+  closeChat: "أغلق المحادثة",
+  newConversation: "محادثة جديدة",
+  conversation: "المحادثة",
+  messageLabel: "سؤالك",
+  messagePlaceholder: "اطرح سؤالاً…",
+  tooLong: (over) => `أطول من الحد بمقدار ${over} حرفاً`,
+  send: "أرسل",
+  stop: "أوقف الإجابة",
+  retry: "أعد المحاولة",
+  latest: "إلى الأحدث",
+  you: "سؤالك",
+  answer: "الإجابة",
+  searching: "جارٍ البحث في الوثائق…",
+  answering: "جارٍ كتابة الإجابة…",
+  answered: "اكتملت الإجابة.",
+  quoted: "مقتبس حرفياً من الوثائق",
+  degraded: "نموذج اللغة غير متاح الآن، لذلك اقتُبس من الوثائق مباشرة",
+  refused: "لا يوجد في الوثائق ما يجيب عن هذا",
+  stopped: "أُوقفت",
+  cutShort: "بلغت الإجابة أقصى طول لها فقُطعت",
+  sources: "المصادر",
+  source: (number, title) => `المصدر ${number}: ${title}`,
+  page: (page) => `صفحة ${page}`,
+  quoteHeading: (number) => `المصدر ${number}`,
+  passage: "المقطع",
+  wholePassage: "اعرض المقطع كاملاً",
+  close: "أغلق",
+  table: "جدول",
+  code: "شيفرة",
+  opening: "جارٍ فتح المحادثة…",
+  problems: {
+    unreachable: "تعذّر الوصول إلى الخدمة. تحقق من الاتصال ثم أعد المحاولة.",
+    cut_off: "انقطع الاتصال قبل اكتمال الإجابة.",
+    origin_not_allowed: "هذه المحادثة غير متاحة في هذا الموقع.",
+    embed_not_found: "لم تعد هذه المحادثة متاحة.",
+    unauthenticated: "انتهت زيارتك. ابدأ محادثة جديدة.",
+    not_found: "لم تعد هذه المحادثة موجودة. ابدأ محادثة جديدة.",
+    starting: "الخدمة قيد التشغيل. أعد المحاولة بعد لحظات.",
+    busy: "الخدمة مشغولة الآن. أعد المحاولة بعد لحظات.",
+    too_many_requests: "أسئلة كثيرة في وقت واحد. انتظر قليلاً ثم أعد المحاولة.",
+    unexpected: "حدث خطأ ما. أعد المحاولة.",
+  },
+};
+
+const LANGUAGES: Readonly<Record<string, Strings>> = { en, bn, ar };
+const RIGHT_TO_LEFT = new Set(["ar", "arc", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"]);
+
+export interface Locale {
+  /** The language of the strings. */
+  lang: string;
+  /** The direction of the language asked for, even where English has to stand in for its words. */
+  dir: "ltr" | "rtl";
+  strings: Strings;
+}
+
+/** The first of the wanted languages (`bn-BD`, `en`) that can be spoken; else English. */
+export function localeFor(...wanted: readonly (string | null | undefined)[]): Locale {
+  const names = wanted
+    .map((tag) => tag?.trim().toLowerCase().split(/[-_]/)[0] ?? "")
+    .filter((name) => name !== "");
+  const lang = names.find((name) => Object.hasOwn(LANGUAGES, name)) ?? "en";
+  return { lang, dir: RIGHT_TO_LEFT.has(names[0] ?? lang) ? "rtl" : "ltr", strings: LANGUAGES[lang] ?? en };
+}
+
+/** A failure as a sentence: ours where we know the case, else the server's. */
+export function sentence(problem: Problem, strings: Strings): string {
+  const known = strings.problems[problem.code];
+  if (known) return known;
+  if (problem.status === 429) return strings.problems.too_many_requests ?? problem.message;
+  if (problem.detail) return problem.detail;
+  return (problem.status === 503 ? strings.problems.busy : strings.problems.unexpected) ?? problem.message;
+}

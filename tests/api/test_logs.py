@@ -1,0 +1,74 @@
+"""Logs: enough to find a request by its id, and nothing that a user or a document said."""
+
+import logging
+
+import pytest
+
+from rag_service.testing.model_server import Fault, ModelServer, Reply
+from tests.api.conftest import Guest, client_of
+from tests.api.support import check_problem, stream, whole
+from tests.conftest import Serve, Server
+
+QUESTION = "What does the xylophone-question cost?"
+DOCUMENT = "The xylophone-document costs ninety."
+SAID = "xylophone-answer"
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    """All that the log holds: messages, extra fields and tracebacks; the lines of our own client left out."""
+    parts = []
+    for record in caplog.records:
+        if record.name == "httpx":
+            continue
+        parts.append(record.getMessage())
+        parts += [f"{key}={value}" for key, value in vars(record).items()]
+        if record.exc_info:
+            parts.append(logging.Formatter().formatException(record.exc_info))
+    return "\n".join(parts)
+
+
+async def test_no_key_question_document_or_answer_is_logged(
+    serve: Serve, model_server: ModelServer, guest: Guest, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, "rag_service")
+    caplog.set_level(logging.DEBUG, "ingest")
+    async with serve(
+        chat_model="openai:test-model",
+        openai_base_url=model_server.base_url,
+        model_first_token_seconds=0.5,
+        model_token_seconds=0.5,
+    ) as server:
+        secrets = [server.http.headers["authorization"].removeprefix("Bearer ")]
+        await server.upload(("costs.md", f"# Costs\n\n{DOCUMENT}"), ("empty.md", ""))
+        caller = await guest(server)
+        secrets.append(caller.headers["authorization"].removeprefix("Bearer "))
+        model_server.reply(Reply(f"It is the {SAID} [1]."))
+        first = await whole(caller, QUESTION)
+        assert SAID in first["answer"]
+        await stream(caller, "And the xylophone-follow-up?", conversation_id=first["conversation_id"])
+        for fault in (Fault.SERVER_ERROR, Fault.SILENT_BEFORE_FIRST, Fault.CUT, Fault.TRUNCATED_JSON):
+            model_server.reply(Reply(f"{SAID} and more", fault=fault))
+            await stream(caller, QUESTION)
+        too_long = {"message": "xylophone" * 1000}
+        check_problem(await caller.post("/api/v1/chat", json=too_long), 422, "invalid_input")
+        await caller.post("/api/v1/search", json={"query": QUESTION})
+        async with client_of(server.url, "rag_admin_xylophone") as nobody:
+            await nobody.get("/api/v1/jobs", params={"state": "xylophone-query"})
+    text = logged(caplog)
+    assert "request" in text and "quoting, since the language model failed" in text
+    assert "xylophone" not in text
+    for secret in secrets:
+        assert secret not in text
+        assert secret.rpartition("_")[2] not in text
+
+
+async def test_a_request_is_found_in_the_log_by_its_id(
+    quoting: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "rag_service")
+    await quoting.http.get("/api/v1/nothing?secret=1", headers={"X-Request-ID": "trace-find-me"})
+    (record,) = [record for record in caplog.records if record.name == "rag_service.request"]
+    found = vars(record)
+    assert (found["method"], found["path"], found["status"]) == ("GET", "/api/v1/nothing", 404)
+    assert found["milliseconds"] >= 0

@@ -1,0 +1,156 @@
+"""What the tests of ingestion stand on: one knowledge base on real servers, and workers for it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import text
+
+from ingest.pipeline import Pipeline
+from ingest.sandbox import Extractor
+from ingest.worker import Worker
+from rag_service.blobs import BlobStore
+from rag_service.db.engine import Database
+from rag_service.db.models import Chunk, Job, KnowledgeBase
+from rag_service.db.repositories.chunks import Chunks, ReadableChunk
+from rag_service.db.repositories.documents import Accepted, Documents
+from rag_service.db.repositories.jobs import Jobs
+from rag_service.db.repositories.knowledge_bases import KnowledgeBases
+from rag_service.knowledge.embeddings import Vectors
+from rag_service.knowledge.vectors import ChromaIndex, VectorIndex, collection_name
+from rag_service.settings import Settings
+from rag_service.testing.embedder import HashedWords
+
+
+class HeldEmbedder(HashedWords):
+    """Hashed words that wait in the midst of a job until they are let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    async def embed_texts(self, texts: Any) -> Vectors:
+        self.reached.set()
+        await self.let_go.wait()
+        return await super().embed_texts(texts)
+
+
+@dataclass
+class Stand:
+    database: Database
+    blobs: BlobStore
+    knowledge_base: KnowledgeBase
+    extractor: Extractor
+    vectors: VectorIndex
+    embedder: HashedWords = field(default_factory=HashedWords)
+
+    def worker(
+        self,
+        *,
+        attempts: int = 4,
+        lease: float = 30,
+        embedder: HashedWords | None = None,
+        vectors: VectorIndex | None = None,
+    ) -> Worker:
+        pipeline = Pipeline(
+            database=self.database,
+            blobs=self.blobs,
+            vectors=vectors or self.vectors,
+            embedder=embedder or self.embedder,
+            extractor=self.extractor,
+            chunk_tokens=60,
+            lease=timedelta(seconds=lease),
+        )
+        return Worker(self.database, pipeline, attempts=attempts)
+
+    async def upload(self, name: str, data: str | bytes) -> Accepted:
+        async def stream() -> AsyncIterator[bytes]:
+            yield data.encode() if isinstance(data, str) else data
+
+        blob = await self.blobs.put(stream(), limit=10_000_000)
+        async with self.database.transaction() as session:
+            return await Documents(session).accept(self.knowledge_base, name, blob)
+
+    async def job_of(self, name: str, data: str | bytes) -> UUID:
+        accepted = await self.upload(name, data)
+        assert accepted.job is not None
+        return accepted.job.id
+
+    async def work(self, worker: Worker | None = None) -> None:
+        """Let a worker do all that is due."""
+        worker = worker or self.worker()
+        while await worker.run_one():
+            pass
+
+    async def job(self, job_id: UUID) -> Job:
+        async with self.database.transaction() as session:
+            return (await Jobs(session).get(job_id))[0]
+
+    async def until(self, job_id: UUID, done: Callable[[Job], bool], seconds: float = 30) -> Job:
+        """The job, once `done` is true of it."""
+        async with asyncio.timeout(seconds):
+            while not done(job := await self.job(job_id)):
+                await asyncio.sleep(0.02)
+        return job
+
+    async def chunks(self, version_id: UUID) -> list[Chunk]:
+        async with self.database.transaction() as session:
+            return await Chunks(session).page_of(version_id, after=-1, limit=1000)
+
+    async def vector_ids(self) -> set[UUID]:
+        """Every id that the vector index has of the knowledge base."""
+        collection = collection_name(self.knowledge_base.id, self.embedder.fingerprint)
+        somewhere = np.ones(self.embedder.dimensions, dtype=np.float32)
+        return {id for id, _ in await self.vectors.search(collection, somewhere, 1000)}
+
+    async def readable(self) -> list[ReadableChunk]:
+        """What may be quoted of all that the vector index has, in order of the text."""
+        ids = list(await self.vector_ids())
+        async with self.database.transaction() as session:
+            found = await Chunks(session).readable(self.knowledge_base.id, ids)
+        return sorted(found.values(), key=lambda item: (item.filename, item.chunk.ordinal))
+
+    async def sql(self, statement: str, **values: object) -> Any:
+        async with self.database.transaction() as session:
+            result = await session.execute(text(statement), values)
+            return result.scalar() if result.returns_rows else None  # type: ignore[attr-defined]
+
+
+@asynccontextmanager
+async def stand_on(settings: Settings, database: Database) -> AsyncIterator[Stand]:
+    assert settings.chroma_url
+    async with database.transaction() as session:
+        base = await KnowledgeBases(session).ensure("default", "Default", HashedWords().fingerprint)
+    async with Extractor(seconds=60, memory_mb=1024) as extractor:
+        yield Stand(
+            database=database,
+            blobs=BlobStore(settings.blob_dir),
+            knowledge_base=base,
+            extractor=extractor,
+            vectors=ChromaIndex(settings.chroma_url),
+        )
+
+
+async def running(worker: Worker, act: Callable[[], Awaitable[None]]) -> None:
+    """Act while the worker runs; it is stopped at the end, as SIGTERM does."""
+    task = asyncio.create_task(worker.run())
+    try:
+        await act()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+
+
+def handbook(sections: int, *, changed: int | None = None) -> str:
+    """A document of as many chunks as sections, one of them changed."""
+    return "\n\n".join(
+        f"# Section {number}\n\n{'New' if number == changed else 'Old'} text of section number {number}."
+        for number in range(sections)
+    )
