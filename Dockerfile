@@ -47,24 +47,26 @@ ARG TORCH_INDEX=
 WORKDIR /src
 RUN python -m venv --without-pip /opt/rag
 COPY pyproject.toml constraints.txt ./
-RUN --mount=type=cache,target=/root/.cache/pip <<'EOF'
+COPY <<'EOF' install.sh
 set -eu
-install="pip --python /opt/rag/bin/python install --constraint constraints.txt"
-if [ -n "$TORCH_INDEX" ]; then
-    # Alone and first: what torch itself needs comes from the ordinary index, in the pinned versions.
-    $install --no-deps --index-url "$TORCH_INDEX" torch
-fi
 python - > requirements.txt <<'PYTHON'
 import tomllib
 
 with open("pyproject.toml", "rb") as file:
     print(*tomllib.load(file)["project"]["dependencies"], sep="\n")
 PYTHON
+install="pip --python /opt/rag/bin/python install --constraint constraints.txt"
+if [ -n "$TORCH_INDEX" ]; then
+    # Alone and first: what torch itself needs comes from the ordinary index, in the pinned versions.
+    $install --no-deps --index-url "$TORCH_INDEX" torch
+fi
 $install --requirement requirements.txt
 if ls -d /opt/rag/lib/python3.*/site-packages/nvidia >/dev/null 2>&1; then
     echo "Note: this torch brought CUDA libraries, which nothing here uses. TORCH_INDEX avoids them." >&2
 fi
 EOF
+
+RUN --mount=type=cache,target=/root/.cache/pip sh install.sh
 
 
 # tiktoken fetches its vocabulary on first use; a container often has no way out, so the image brings it.
@@ -74,20 +76,23 @@ FROM packages AS vocabulary
 ARG TIKTOKEN_VOCABULARY=optional
 # hadolint ignore=DL3064
 ENV TIKTOKEN_CACHE_DIR=/vocabulary
-RUN <<'EOF'
-set -eu
-mkdir /vocabulary
-if timeout 120 /opt/rag/bin/python -c '
+COPY <<'EOF' fetch.py
+import sys
+
 import tiktoken
-for name in ("o200k_base", "cl100k_base"):  # of all of OpenAI'"'"'s chat models
-    tiktoken.get_encoding(name)
-'; then exit 0; fi
-if [ "$TIKTOKEN_VOCABULARY" = required ]; then
-    echo "tiktoken's vocabulary could not be fetched, and TIKTOKEN_VOCABULARY is 'required'." >&2
-    exit 1
-fi
-echo "Note: tiktoken's vocabulary could not be fetched; this image will estimate token counts." >&2
+
+try:
+    for name in ("o200k_base", "cl100k_base"):  # what OpenAI's chat models read
+        tiktoken.get_encoding(name)
+except OSError as error:  # those of requests too
+    sys.exit(f"tiktoken's vocabulary could not be fetched ({type(error).__name__}).")
 EOF
+
+RUN mkdir /vocabulary && \
+    if ! timeout 120 /opt/rag/bin/python fetch.py; then \
+        if [ "$TIKTOKEN_VOCABULARY" = required ]; then exit 1; fi; \
+        echo "Note: without it, this image estimates token counts, erring upward." >&2; \
+    fi
 
 
 FROM ${PYTHON_IMAGE}
@@ -95,10 +100,11 @@ LABEL org.opencontainers.image.title="rag-service" \
       org.opencontainers.image.description="A chatbot backend that answers from an organisation's own documents, and proves it." \
       org.opencontainers.image.licenses="Apache-2.0"
 
-# No versions here: Debian's stable release changes only to mend security holes, and drops the version before.
+# The library that reads documents has Tesseract inside and lacks only its language data; Debian's program would add
+# 118 MB. No versions here: a stable Debian changes only to mend security holes, and drops the version before.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends tesseract-ocr tesseract-ocr-ben tesseract-ocr-eng tini \
+    && apt-get install -y --no-install-recommends tesseract-ocr-ben tesseract-ocr-eng tini \
     && rm -rf /var/lib/apt/lists/*
 
 # A fixed number, so that a volume made by one release belongs to the next.

@@ -131,6 +131,11 @@ def metric(name: str) -> Metric:
     if kind not in _RANKED or not re.fullmatch(r"[1-9]\d{0,3}", k):
         raise KeyError(name)
     title, about = _RANKED[kind]
+    if name == "recall@1":
+        title, about = (
+            "Found first",
+            "The share of the passages known to hold the answer that came first of all.",
+        )
     return Metric(name, title.format(k=k), about.format(k=k), FOUND)
 
 

@@ -64,9 +64,12 @@ def histogram(values: Sequence[float]) -> Html:
         class_="key",
     )  # fmt: skip
     ticks = [
-        el("span", f"{index * step:,.0f}", style=f"left:{_round(100 * index / bins)}%")
+        el(
+            "span", f"{index * step:,.0f}", style=f"left:{_round(100 * index / bins)}%",
+            class_="end" if index == bins else None,
+        )
         for index in range(0, bins + 1, max(1, math.ceil(bins / 5)))
-    ]
+    ]  # fmt: skip
     plot = _svg("histogram", 50, label, columns + marks)
     tall = el("p", f"Questions; the tallest column stands for {tallest}.", class_="axis")
     across = el(

@@ -17,7 +17,7 @@ def watched(console: Console, total: int) -> Iterator[Report]:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("[red]{task.fields[errors]}"),
     )  # fmt: skip
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("Asking", total=total, errors="")
         failed = 0
 

@@ -62,8 +62,9 @@ def _sections(results: Results) -> list[Html]:
 
 def _intro(results: Results) -> Html:
     header = results.header
-    models = ", ".join(header.models) or "no model"
-    line = f"{len(results.cases)} questions, answered by {models} on {header.date[:10]}"
+    quoting = "quotes alone, without a language model"
+    models = ", ".join(quoting if name == "extractive" else name for name in header.models) or "nobody"
+    line = f"{len(results.cases)} questions, answered by {models}. {header.date[:10]}."
     return el(
         "header",
         el("p", "rag-eval report", class_="kicker"),
@@ -98,7 +99,7 @@ def _in_words(results: Results) -> list[str]:
         said.append(f"Of the questions to which the documents hold no answer, {refused} were refused. ")
     wrongly = sum(bool(case.refused) for case in answerable)
     if wrongly:
-        said.append(f"{wrongly} that could have been answered were refused. ")
+        said.append(f"Of those to which they do, {wrongly} of {len(answerable)} were refused. ")
     return said
 
 
@@ -121,7 +122,12 @@ def _measure(measure: Metric, cases: Sequence[CaseResult]) -> Html:
     label = f"{measure.title}: {measure.shown(value)}"
     return el(
         "article",
-        el("div", el("h3", measure.title), el("p", measure.about), class_="about"),
+        el(
+            "div",
+            el("h3", measure.title),
+            el("p", measure.about, " ", el("code", measure.name)),
+            class_="about",
+        ),
         el(
             "div",
             el("p", measure.shown(value), class_="value"),

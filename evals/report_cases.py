@@ -8,6 +8,7 @@ from evals.results import CaseResult, Cited
 
 SHOWN = 15
 FAILED_SHOWN = 10
+OTHERS_SHOWN = 300
 
 
 def case_cards(worst: Sequence[tuple[CaseResult, list[Fault]]]) -> Html:
@@ -25,7 +26,26 @@ def case_cards(worst: Sequence[tuple[CaseResult, list[Fault]]]) -> Html:
             class_="hint",
         ),
         *(_card(case, found) for case, found in worst[:SHOWN]),
+        _others(worst[SHOWN : SHOWN + OTHERS_SHOWN]),
     )
+
+
+def _others(rest: Sequence[tuple[CaseResult, list[Fault]]]) -> Html:
+    """The further cases, a line each, to be unfolded."""
+    if not rest:
+        return Html("")
+    lines = [
+        el(
+            "li",
+            el("code", case.id),
+            " ",
+            el("span", case.question, lang=case.language, dir="auto"),
+            " ",
+            " ".join(fault.sentence for fault in found),
+        )
+        for case, found in rest
+    ]
+    return el("details", el("summary", f"{len(rest)} more with a fault"), el("ul", *lines, class_="others"))
 
 
 def _card(case: CaseResult, found: Sequence[Fault]) -> Html:

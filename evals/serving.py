@@ -21,8 +21,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from evals.errors import EvalError
 from evals.provenance import Target
-from rag_service.app import StartupState, create_app
+from rag_service.app import LoadEmbedder, StartupState, create_app
 from rag_service.errors import ConfigurationError
+from rag_service.knowledge.embeddings import load_embedder
 from rag_service.settings import Settings
 
 START_SECONDS = 300.0
@@ -31,7 +32,9 @@ POLL_SECONDS = 0.1
 
 
 @contextmanager
-def in_process(settings: Settings, key: str | None = None) -> Iterator[Target]:
+def in_process(
+    settings: Settings, key: str | None = None, *, load: LoadEmbedder = load_embedder
+) -> Iterator[Target]:
     """The app on a free port, against the databases that the settings name, in a thread with a loop of its own.
 
     A real server on a real socket: what is measured is what a client sees.
@@ -40,7 +43,7 @@ def in_process(settings: Settings, key: str | None = None) -> Iterator[Target]:
         ConfigurationError, or what else kept the app from starting.
     """
     settings = settings.connected()
-    app = create_app(settings)
+    app = create_app(settings, load=load)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
@@ -117,7 +120,8 @@ def _given(changes: Mapping[str, str], state: Path, port: int) -> Settings:
         return _Given(**(fields | {"state_dir": state, "port": port}))  # type: ignore[arg-type]
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
-        name = ".".join(str(part) for part in fault["loc"]).upper()
+        fields = {name.removeprefix("RAG_").lower(): name for name in changes}
+        name = fields.get(str(fault["loc"][0]) if fault["loc"] else "", "The settings")
         raise EvalError(f"{name} cannot be set so: {fault['msg'].removeprefix('Value error, ')}.") from error
 
 

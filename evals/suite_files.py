@@ -140,7 +140,9 @@ def _checked(path: Path, raw: _Raw) -> Case:
     try:
         return Case.model_validate(raw.value)
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
+        found = error.errors(include_url=False, include_input=False)
+        # A field that is missing is often there under a misspelt name: that is the better thing to say.
+        fault = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
         place = fault["loc"]
         field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
         known = raw.value.get("id")

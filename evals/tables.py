@@ -18,7 +18,7 @@ def print_summary(results: Results, console: Console) -> None:
     columns = languages if len(languages) > 1 else []
     table = Table(
         _name(), _number("Mean"), _number("95 % interval"),
-        _number("Cases"), *(_number(language) for language in columns),
+        _number("Cases"), *(_number(language) for language in columns), box=None, padding=(0, 2, 0, 0),
     )  # fmt: skip
     for measure in metrics_of(results.cases):
         values = _values(results.cases, measure.name)
@@ -69,7 +69,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     for note in comparison.notes:
         console.print(f"  {note}")
     numbers = ("A", "B", "B - A", "95 % interval", "better", "worse")
-    table = Table(_name(), *(_number(name) for name in numbers))
+    table = Table(_name(), *(_number(name) for name in numbers), box=None, padding=(0, 2, 0, 0))
     for change in comparison.changes:
         measure = change.metric
         table.add_row(

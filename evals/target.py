@@ -14,7 +14,7 @@ from evals.suite import Case
 from rag_service.api.schemas.chat import CitationOut, SourceOut
 from rag_service.client import Client
 
-LIVE_CHECKS = 4
+LIVE_CHECKS = 3
 LIVE_CHECK_SECONDS = 2.0
 
 

@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 SUPER_BATCH = 256
 """Chunks embedded in one go; while the next are embedded, these are stored."""
 
+PROGRESS_SECONDS = 1.0
+"""How old what a job's row says of its progress may be."""
+
 
 @dataclass
 class Progress:
@@ -88,9 +91,9 @@ class Pipeline:
 
         async def beat() -> None:
             nonlocal lost
-            seconds = self.lease.total_seconds() / 3
+            seconds = min(self.lease.total_seconds() / 3, PROGRESS_SECONDS)
             while True:
-                await asyncio.sleep(min(seconds, 1.0) if progress.state == "embedding" else seconds)
+                await asyncio.sleep(seconds)
                 try:
                     async with self.database.transaction() as session:
                         await Jobs(session).renew(job, lease=self.lease)
@@ -155,12 +158,7 @@ class Pipeline:
             await self.vectors.upsert(collection, [item.id_in(version.id) for item in ready], vectors)
             progress.done = len(ready)
 
-        # What is said twice is embedded once.
-        alike: dict[str, list[TextChunk]] = {}
-        for item in chunks:
-            if item.content_hash not in known:
-                alike.setdefault(item.content_hash, []).append(item)
-        missing = sorted(alike.values(), key=lambda items: items[0].tokens)
+        missing = _by_content([item for item in chunks if item.content_hash not in known])
         storing: asyncio.Task[None] | None = None
         try:
             for start in range(0, len(missing), SUPER_BATCH):
@@ -213,6 +211,14 @@ class Pipeline:
             await self.vectors.delete(collection_name(knowledge_base_id, self.embedder.fingerprint), ids)
         except VectorIndexUnavailable:
             logger.warning("vectors of an unwanted version were left", extra={"version_id": str(version_id)})
+
+
+def _by_content(chunks: Sequence[TextChunk]) -> list[list[TextChunk]]:
+    """The chunks, those together that say the same and so need one embedding; the shortest first."""
+    groups: dict[str, list[TextChunk]] = {}
+    for item in chunks:
+        groups.setdefault(item.content_hash, []).append(item)
+    return sorted(groups.values(), key=lambda items: items[0].tokens)
 
 
 def _row(version_id: UUID, item: TextChunk) -> dict[str, object]:

@@ -117,14 +117,14 @@ class Worker:
         with suppress(LostLease):
             async with self._database.transaction() as session:
                 await Jobs(session).hand_back(job, after=after, code=code, detail=detail, counts=counts)
-        logger.warning("job handed back", extra={"reason": detail})
+            logger.warning("job handed back", extra={"reason": detail})
 
     async def _end(self, job: Job, state: str, code: str, detail: str) -> None:
         with suppress(LostLease):
             async with self._database.transaction() as session:
                 await Jobs(session).finish(job, state, code=code, detail=detail)
                 await Documents(session).mark_failed(job.version_id)
-        logger.warning("job %s", state, extra={"code": code, "reason": detail})
+            logger.warning("job %s", state, extra={"code": code, "reason": detail})
 
 
 async def _until_lost(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -51,16 +51,19 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
     errors = [
-        {
-            "field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
-            "message": item["msg"].removeprefix("Value error, "),
-        }
+        {"field": _field(item), "message": item["msg"].removeprefix("Value error, ")}
         for item in error.errors()
     ]
     said = "; ".join(f"{item['field']}: {item['message']}" for item in errors[:5])
     return problem(
         request, status=422, code=InvalidInput.code, title=InvalidInput.title, detail=said, errors=errors[:20]
     )
+
+
+def _field(item: Mapping[str, Any]) -> str:
+    """Which field an error is about. What is no JSON has no fields, only a place where it breaks off."""
+    place, *path = item["loc"]
+    return str(place) if item["type"] == "json_invalid" or not path else ".".join(map(str, path))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

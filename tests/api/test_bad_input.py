@@ -78,6 +78,12 @@ async def test_json_that_is_none_or_no_question_is_refused(quoting: Server, body
     assert (problem["status"], problem["code"]) in {(422, "invalid_input"), (400, "bad_request")}
 
 
+async def test_what_is_no_json_is_called_so(quoting: Server) -> None:
+    answer = await quoting.http.post(CHAT, content=b'{"message": "unclosed', headers=JSON)
+    problem = check_problem(answer, 422, "invalid_input")
+    assert problem["detail"] == "body: JSON decode error"
+
+
 async def test_a_question_of_the_greatest_length_is_answered(quoting: Server) -> None:
     longest = "moon " * 799 + "moon?"
     assert len(longest) == 4000
@@ -115,7 +121,6 @@ async def test_an_unknown_knowledge_base_is_not_found(quoting: Server) -> None:
 UNUSABLE = ["1", "nonsense", "a%00b", "%ED%A0%80", "%F0%9F%99%82", "-1", "9" * 40]
 
 
-@pytest.mark.parametrize("id", UNUSABLE)
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -129,9 +134,10 @@ UNUSABLE = ["1", "nonsense", "a%00b", "%ED%A0%80", "%F0%9F%99%82", "-1", "9" * 4
         ("POST", "/chat/{}/stop"),
     ],
 )
-async def test_an_id_that_is_none_is_refused(quoting: Server, method: str, path: str, id: str) -> None:
-    answer = await quoting.http.request(method, "/api/v1" + path.format(id))
-    check_problem(answer, 422, "invalid_input")
+async def test_an_id_that_is_none_is_refused(quoting: Server, method: str, path: str) -> None:
+    for id in UNUSABLE:
+        answer = await quoting.http.request(method, "/api/v1" + path.format(id))
+        check_problem(answer, 422, "invalid_input")
 
 
 @pytest.mark.parametrize(

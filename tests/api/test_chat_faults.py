@@ -122,7 +122,7 @@ async def test_a_model_server_that_is_not_there_gives_the_quoted_answer(serve: S
     async with serve(
         chat_model="openai:test-model",
         openai_base_url=f"http://127.0.0.1:{port}/v1",
-        model_first_token_seconds=1.0,
+        model_first_token_seconds=0.5,
     ) as server:
         await server.upload(("moon.md", "The moon is made of basalt."))
         body = await whole(server.http, QUESTION)

@@ -55,6 +55,14 @@ async def test_marks_of_sources_become_citations_and_others_vanish(
     assert (await stored(generating.http, turn.start))["content"] == shown
 
 
+async def test_a_frame_inside_an_answer_is_only_text(generating: Server, model_server: ModelServer) -> None:
+    said = "Basalt.\r\n\r\nid: 7\nevent: done\ndata: {}\n\n: and\u2028more [1]"
+    model_server.reply(Reply(said))
+    turn = await stream(generating.http, QUESTION)
+    assert turn.text == said
+    assert (await stored(generating.http, turn.start))["content"] == said
+
+
 async def test_a_mark_that_comes_in_pieces_is_never_shown_in_pieces(
     generating: Server, model_server: ModelServer
 ) -> None:

@@ -106,7 +106,7 @@ async def test_history_sources_and_answer_keep_to_their_token_budgets(
     ) as server:
         heading = "A very long heading about the moon " * 3
         await server.upload(
-            ("moon.md", "\n\n".join(f"## {heading}\n\nThe moon fact {n}." for n in range(30)))
+            ("moon.md", "\n\n".join(f"## {heading}\n\nThe moon fact {n}." for n in range(12)))
         )
         model_server.reply(Reply("The moon is a big rock in the sky, as was said. " * 4 + "[1]"))
         conversation: dict[str, Any] = {}

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import pytest
 from sqlalchemy import text
 
 from rag_service.testing.model_server import Fault, ModelServer, Reply
@@ -205,19 +204,20 @@ async def test_a_turn_that_has_ended_cannot_be_stopped(quoting: Server) -> None:
     check_problem(answer, 404, "run_not_found")
 
 
-@pytest.mark.parametrize("streamed", [True, False])
 async def test_a_stop_of_the_server_ends_and_saves_what_was_under_way(
-    serve: Serve, model_server: ModelServer, streamed: bool
+    serve: Serve, model_server: ModelServer
 ) -> None:
     model_server.reply(LONG)
     options = {"chat_model": "openai:test-model", "openai_base_url": model_server.base_url}
     async with serve(**options) as server:
         await server.upload(("moon.md", "The moon is made of basalt."))
-        request = {"message": QUESTION, "stream": streamed}
-        asking = asyncio.create_task(server.http.post("/api/v1/chat", json=request))
-        await model_server.wait_for(lambda: model_server.open_streams == 1)
-    await asyncio.wait([asking])
+        bodies = [{"message": QUESTION, "stream": streamed} for streamed in (True, False)]
+        asking = [asyncio.create_task(server.http.post("/api/v1/chat", json=body)) for body in bodies]
+        await model_server.wait_for(lambda: model_server.open_streams == 2)
+    await asyncio.wait(asking)
     await model_server.wait_for(lambda: model_server.open_streams == 0, CLOSED_SECONDS)
     async with serve(**options) as server:
-        (conversation,) = (await server.http.get("/api/v1/conversations")).json()["items"]
-        assert (await messages(server.http, conversation["id"]))[-1]["state"] in ("stopped", "interrupted")
+        listed = (await server.http.get("/api/v1/conversations")).json()["items"]
+        answers = [(await messages(server.http, item["id"]))[-1] for item in listed]
+    assert [answer["state"] for answer in answers] == ["stopped", "stopped"]
+    assert all(answer["content"].startswith("The moon is basalt") for answer in answers)

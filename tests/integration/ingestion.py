@@ -1,14 +1,14 @@
 """What the tests of ingestion stand on: one knowledge base on real servers, and workers for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import numpy as np
+import httpx
 from sqlalchemy import text
 
 from ingest.pipeline import Pipeline
@@ -28,16 +28,20 @@ from rag_service.testing.embedder import HashedWords
 
 
 class HeldEmbedder(HashedWords):
-    """Hashed words that wait in the midst of a job until they are let go."""
+    """Hashed words that hold a job in its midst: each batch waits until it is let go."""
 
     def __init__(self) -> None:
         super().__init__()
         self.reached = asyncio.Event()
-        self.let_go = asyncio.Event()
+        self._permits = asyncio.Semaphore(0)
+
+    def let_go(self, batches: int = 1) -> None:
+        for _ in range(batches):
+            self._permits.release()
 
     async def embed_texts(self, texts: Any) -> Vectors:
         self.reached.set()
-        await self.let_go.wait()
+        await self._permits.acquire()
         return await super().embed_texts(texts)
 
 
@@ -47,6 +51,7 @@ class Stand:
     blobs: BlobStore
     knowledge_base: KnowledgeBase
     extractor: Extractor
+    chroma_url: str
     vectors: VectorIndex
     embedder: HashedWords = field(default_factory=HashedWords)
 
@@ -95,19 +100,36 @@ class Stand:
     async def until(self, job_id: UUID, done: Callable[[Job], bool], seconds: float = 30) -> Job:
         """The job, once `done` is true of it."""
         async with asyncio.timeout(seconds):
-            while not done(job := await self.job(job_id)):
+            while not done(job := await self.job(job_id)):  # noqa: ASYNC110 - another process may change it
                 await asyncio.sleep(0.02)
         return job
+
+    async def until_it_says(self, answer: object, statement: str, **values: object) -> None:
+        """Waits until a query has that answer."""
+        async with asyncio.timeout(30):
+            while await self.sql(statement, **values) != answer:  # noqa: ASYNC110 - others change it
+                await asyncio.sleep(0.02)
+
+    async def until_vectors_are(self, wanted: Callable[[set[UUID]], bool]) -> None:
+        """Waits until the vector index holds what is wanted."""
+        async with asyncio.timeout(30):
+            while not wanted(await self.vector_ids()):  # noqa: ASYNC110 - others change it
+                await asyncio.sleep(0.02)
 
     async def chunks(self, version_id: UUID) -> list[Chunk]:
         async with self.database.transaction() as session:
             return await Chunks(session).page_of(version_id, after=-1, limit=1000)
 
     async def vector_ids(self) -> set[UUID]:
-        """Every id that the vector index has of the knowledge base."""
-        collection = collection_name(self.knowledge_base.id, self.embedder.fingerprint)
-        somewhere = np.ones(self.embedder.dimensions, dtype=np.float32)
-        return {id for id, _ in await self.vectors.search(collection, somewhere, 1000)}
+        """Every id that the vector index has of the knowledge base; not searched for, but listed."""
+        name = collection_name(self.knowledge_base.id, self.embedder.fingerprint)
+        base = f"{self.chroma_url}/api/v2/tenants/default_tenant/databases/default_database/collections"
+        async with httpx.AsyncClient() as client:
+            found = await client.get(f"{base}/{name}")
+            if found.status_code == 404:
+                return set()
+            listed = await client.post(f"{base}/{found.json()['id']}/get", json={"include": []})
+            return {UUID(id) for id in listed.raise_for_status().json()["ids"]}
 
     async def readable(self) -> list[ReadableChunk]:
         """What may be quoted of all that the vector index has, in order of the text."""
@@ -133,19 +155,23 @@ async def stand_on(settings: Settings, database: Database) -> AsyncIterator[Stan
             blobs=BlobStore(settings.blob_dir),
             knowledge_base=base,
             extractor=extractor,
+            chroma_url=settings.chroma_url,
             vectors=ChromaIndex(settings.chroma_url),
         )
 
 
-async def running(worker: Worker, act: Callable[[], Awaitable[None]]) -> None:
-    """Act while the worker runs; it is stopped at the end, as SIGTERM does."""
-    task = asyncio.create_task(worker.run())
+@asynccontextmanager
+async def running(*coroutines: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
+    """Within the block these run; behind it they are stopped, as SIGTERM does."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
-        await act()
+        yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
-    assert task.cancelled()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in tasks:
+        assert task.cancelled() or task.exception() is None
 
 
 def handbook(sections: int, *, changed: int | None = None) -> str:

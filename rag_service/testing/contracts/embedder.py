@@ -56,9 +56,10 @@ class EmbedderContract:
         assert near(together[0], alone[0])
 
     async def test_vectors_come_in_the_order_of_the_texts(self, embedder: Embedder) -> None:
-        texts = [f"number {number} " + "and more " * (number % 7) for number in range(40)]
+        # More than fit in one batch, of lengths that invite sorting.
+        texts = [f"number {number} " + "and more " * (number % 5) for number in range(36)]
         together = await embedder.embed_texts(texts)
-        for number in (0, 6, 13, 39):
+        for number in (0, 4, 35):
             assert near(together[number], (await embedder.embed_texts([texts[number]]))[0])
 
     async def test_calls_at_the_same_time_do_not_mix(self, embedder: Embedder) -> None:
@@ -97,7 +98,7 @@ class EmbedderContract:
         assert 0 < len(before) <= MAX_FINGERPRINT
 
     async def test_a_text_far_beyond_the_limit_is_taken_by_its_beginning(self, embedder: Embedder) -> None:
-        text = TEXTS[0] * 2000
+        text = TEXTS[0] * 1000
         assert len(embedder.token_spans([text])[0]) > embedder.max_tokens
         vectors = await embedder.embed_texts([text, TEXTS[1]])
         question = await embedder.embed_question(text)

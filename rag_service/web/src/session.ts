@@ -68,6 +68,9 @@ export class VisitorSession implements Credential {
         // The server is there, and the browser may not read its answer: this site is not on the embed's list.
         throw new Problem("origin_not_allowed", "", false, 403);
       }
+      if (error instanceof Problem && error.status === 422 && body.token === undefined) {
+        throw new Problem("embed_not_found", error.detail, false, 404); // what is no embed's id at all
+      }
       throw error;
     }
   }

@@ -6,8 +6,7 @@
 /** The text so far, fit to be shown. */
 export function settle(text: string): string {
   if (insideFence(text)) return text;
-  const start = text.search(/\n[ \t]*\n(?![\s\S]*\n[ \t]*\n)/);
-  const cut = Math.max(start, 0);
+  const cut = [...text.matchAll(/\n[ \t]*\n/g)].at(-1)?.index ?? 0;
   return text.slice(0, cut) + settleBlock(text.slice(cut));
 }
 

@@ -16,6 +16,9 @@ import "./snippet";
 import { consoleStyles } from "./styles";
 import type { Embed } from "./types";
 
+/** The embed of the chat page that the server itself has. */
+const HOME = "home";
+
 @define("rag-embeds")
 export class Embeds extends LitElement {
   static override styles = [
@@ -64,6 +67,9 @@ export class Embeds extends LitElement {
         background: var(--sunken);
         font: 0.8125em / 1.7 var(--mono);
         overflow-wrap: anywhere;
+      }
+      .own {
+        margin: 0;
       }
       .new {
         border-color: var(--accent);
@@ -129,14 +135,7 @@ export class Embeds extends LitElement {
           ${trashIcon}
         </button>
       </div>
-      ${
-        embed.origins.length > 0
-          ? html`<ul class="origins" aria-label="Allowed origins">
-              ${embed.origins.map((origin) => html`<li>${origin}</li>`)}
-            </ul>`
-          : html`<p class="muted">No origin is allowed: the chat appears nowhere.</p>`
-      }
-      <rag-snippet code=${embed.snippet}></rag-snippet>
+      ${embed.id === HOME ? html`<p class="own">It is for one page alone, <a href="/">this server's own</a>.</p>` : placement(embed)}
     </li>`;
   }
 
@@ -220,4 +219,17 @@ export class Embeds extends LitElement {
       },
     });
   }
+}
+
+function placement(embed: Embed): TemplateResult {
+  return html`
+    ${
+      embed.origins.length > 0
+        ? html`<ul class="origins" aria-label="Allowed origins">
+            ${embed.origins.map((origin) => html`<li>${origin}</li>`)}
+          </ul>`
+        : html`<p class="own muted">No origin is allowed: the chat appears nowhere.</p>`
+    }
+    <rag-snippet code=${embed.snippet}></rag-snippet>
+  `;
 }

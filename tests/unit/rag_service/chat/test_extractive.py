@@ -82,7 +82,7 @@ async def test_of_a_table_only_rows_are_quoted_and_of_lists_no_bare_number(make_
     for question in ("plan price", "Plan Price Team", "---", "7."):
         for sentence in await quoted(question, [make_source(1, TABLE)]):
             assert sentence in ("The plans:", "| Team | 12 |", "| Firm | 40 |", "7.\n\nEnd of list.")
-    assert await quoted("What is the price of Firm?", [make_source(1, TABLE)]) == ["| Firm | 40 |"]
+    assert await quoted("price Firm", [make_source(1, TABLE)]) == ["| Firm | 40 |"]
 
 
 async def test_sources_without_a_sentence_give_no_quote_and_the_answer_says_so(

@@ -1,0 +1,212 @@
+"""`/admin`: from signing in to a document that is found, and one that is not any more."""
+
+import re
+from pathlib import Path
+from uuid import uuid4
+
+from playwright.async_api import expect
+
+from tests.browser.conftest import OpenTab, Site, Tab, answers, ask, page_with, question_box, sign_in, working
+from tests.conftest import Server
+
+
+async def new_base(server: Server) -> str:
+    slug = f"kb-{uuid4().hex[:8]}"
+    answer = await server.http.post("/api/v1/knowledge-bases", json={"slug": slug, "name": slug.upper()})
+    assert answer.status_code == 201, answer.text
+    return slug
+
+
+async def visit(open_tab: OpenTab, server: Server, place: str = "") -> Tab:
+    tab = await open_tab(f"{server.url}/admin{place}")
+    await sign_in(tab, server)
+    return tab
+
+
+async def test_a_wrong_key_is_refused(moon: Server, open_tab: OpenTab) -> None:
+    tab = await open_tab(f"{moon.url}/admin")
+    key = tab.page.get_by_label("API key")
+    await expect(key).to_be_focused()
+    for wrong, said in (
+        ("rag_wrong", "This key is not known here"),
+        ("চাবি", "This is not a key"),
+        (" ", "Enter a key"),
+    ):
+        await key.fill(wrong)
+        await key.press("Enter")
+        await expect(tab.page.get_by_role("alert")).to_contain_text(said)
+    _, chat_key = await moon.services.keys.create("a guest", "chat")
+    await key.fill(chat_key)
+    await key.press("Enter")
+    await expect(tab.page.get_by_role("alert")).to_contain_text("This needs a key with the role 'admin'")
+
+
+async def test_a_key_opens_the_console_for_this_page_alone(moon: Server, open_tab: OpenTab) -> None:
+    tab = await visit(open_tab, moon)
+    await expect(tab.page.get_by_role("heading", name="Knowledge bases", level=1)).to_be_focused()
+    assert await tab.page.evaluate("() => localStorage.length + sessionStorage.length") == 0
+    await tab.page.reload()
+    await expect(tab.page.get_by_label("API key")).to_be_visible()
+
+
+async def test_a_ticked_box_keeps_the_key_until_sign_out(moon: Server, open_tab: OpenTab) -> None:
+    tab = await open_tab(f"{moon.url}/admin#/embeds")
+    await tab.page.get_by_label("Stay signed in until this tab is closed").check()
+    await sign_in(tab, moon)
+    await tab.page.reload()
+    await expect(tab.page.get_by_role("heading", name="Embeds", level=1)).to_be_visible()
+    await tab.page.get_by_role("button", name="Sign out").click()
+    await expect(tab.page.get_by_label("API key")).to_be_visible()
+    assert await tab.page.evaluate("() => sessionStorage.length") == 0
+
+
+async def test_a_key_revoked_meanwhile_ends_the_session(moon: Server, open_tab: OpenTab) -> None:
+    tab = await visit(open_tab, moon)
+    await tab.page.route("**/api/v1/embeds", lambda route: route.fulfill(status=401, body="{}"))
+    await tab.page.get_by_role("link", name="Embeds").click()
+    await expect(tab.page.get_by_role("alert")).to_contain_text("The key is no longer accepted.")
+    await expect(tab.page.get_by_label("API key")).to_be_visible()
+
+
+async def test_from_an_empty_knowledge_base_to_an_answered_question(
+    moon: Server, site: Site, open_tab: OpenTab, tmp_path: Path
+) -> None:
+    slug = f"caves-{uuid4().hex[:6]}"
+    (tmp_path / "caves.md").write_text("# Caves\n\nStalactites hang from the ceiling of a cave.\n")
+    (tmp_path / "empty.txt").write_text("")
+    tab = await visit(open_tab, moon)
+    page = tab.page
+
+    await page.get_by_role("button", name="New knowledge base").click()
+    await page.get_by_label("Name", exact=True).fill(slug)
+    await expect(page.get_by_label("Short name")).to_have_value(slug)
+    await page.get_by_role("button", name="Create").click()
+    await expect(page.get_by_text("There is no document here yet")).to_be_visible()
+
+    async with working(moon):
+        await page.locator("input[type=file]").set_input_files(
+            [tmp_path / "caves.md", tmp_path / "empty.txt"]
+        )
+        uploads = page.get_by_role("region", name="Uploads")
+        await expect(uploads.locator("li.ready")).to_contain_text("caves.md")
+        await expect(uploads.locator("li.failed .under")).to_contain_text(re.compile("empty", re.IGNORECASE))
+        await expect(uploads.get_by_role("status")).to_have_text("1 file done, 1 failed")
+    row = page.get_by_role("row", name="caves.md")
+    await expect(row).to_contain_text("Ready")
+
+    await row.get_by_role("link", name="caves.md").click()
+    await expect(page.get_by_text("Stalactites hang from the ceiling of a cave.")).to_be_visible()
+    await page.go_back()
+    await page.get_by_role("link", name="Search").click()
+    await page.get_by_label("Question").fill("Where do stalactites hang?")
+    await page.get_by_label("Question").press("Enter")
+    await expect(page.locator(".hit").first).to_contain_text("Stalactites hang from the ceiling")
+    assert float(await page.locator(".hit .score > span").first.inner_text()) > 0
+
+    await page.get_by_role("link", name="Embeds").click()
+    await page.get_by_role("button", name="New embed").click()
+    await page.get_by_label("Name").fill(f"Desk {slug}")
+    await page.get_by_label("Knowledge base", exact=True).select_option(slug)
+    await page.get_by_label("Allowed origins").fill(site.origin)
+    await page.get_by_role("button", name="Create").click()
+    card = page.locator("li.embed", has_text=f"Desk {slug}")
+    site.html = page_with(await card.locator("code").inner_text())
+
+    shop = await open_tab(site.origin)
+    await shop.page.get_by_role("button", name="Open the chat").click()
+    await ask(shop, "Where do stalactites hang?")
+    await expect(answers(shop)).to_contain_text("Stalactites hang from the ceiling of a cave.")
+
+    await card.get_by_role("button", name="Revoke").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    await expect(card).to_have_count(0)
+    await ask(shop, "Again: where?")
+    await expect(shop.page.locator(".problem")).to_be_visible()
+    assert tab.origins() == {moon.url}
+
+
+async def test_what_is_deleted_is_not_found(moon: Server, open_tab: OpenTab) -> None:
+    slug = await new_base(moon)
+    await moon.upload(("tides.md", "# Tides\n\nTides follow the moon.\n"), slug=slug)
+    tab = await visit(open_tab, moon, f"#/knowledge-bases/{slug}")
+    page = tab.page
+    await page.get_by_role("button", name="Delete tides.md").click()
+    dialog = page.get_by_role("dialog", name="Delete “tides.md”?")
+    await expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("row", name="tides.md")).to_be_visible()
+    await page.get_by_role("button", name="Delete tides.md").click()
+    await dialog.get_by_role("button", name="Delete").click()
+    await expect(page.get_by_text("There is no document here yet")).to_be_visible()
+    await expect(page.get_by_text("“tides.md” was deleted.")).to_be_visible()
+    await page.get_by_role("link", name="Search").click()
+    await page.get_by_label("Question").fill("What do tides follow?")
+    await page.get_by_label("Question").press("Enter")
+    await expect(page.get_by_text("Nothing was found")).to_be_visible()
+
+
+async def test_a_deleted_document_answers_no_question(moon: Server, open_tab: OpenTab) -> None:
+    uploaded = await moon.upload(("comets.md", "# Comets\n\nKometenschweife glitzern.\n"))
+    tab = await open_tab(moon.url)
+    await ask(tab, "Kometenschweife?")
+    await expect(answers(tab)).to_contain_text("Kometenschweife glitzern.")
+    console = await visit(open_tab, moon, "#/knowledge-bases/default")
+    await console.page.get_by_role("button", name="Delete comets.md").click()
+    await console.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(console.page.get_by_role("row", name="comets.md")).to_have_count(0)
+    await tab.page.get_by_role("button", name="New conversation").click()
+    await ask(tab, "Kometenschweife?")
+    await expect(tab.page.get_by_text("Nothing in the documents answers this")).to_be_visible()
+    assert uploaded["documents"][0]["filename"] == "comets.md"
+
+
+async def test_files_are_dropped_anywhere_on_the_page(moon: Server, open_tab: OpenTab) -> None:
+    slug = await new_base(moon)
+    tab = await visit(open_tab, moon, f"#/knowledge-bases/{slug}")
+    page = tab.page
+    await expect(page.get_by_text("There is no document here yet")).to_be_visible()
+    dropped = await page.evaluate_handle(
+        """() => {
+            const data = new DataTransfer();
+            data.items.add(new File(["# One\\n\\nFirst."], "one.md"));
+            data.items.add(new File(["# Two\\n\\nSecond."], "two.md"));
+            data.items.add(new File([new Uint8Array([0, 1, 2, 255, 254, 0, 0, 7])], "program.exe"));
+            return data;
+        }"""
+    )
+    await page.locator("body").dispatch_event("dragenter", {"dataTransfer": dropped})
+    await expect(page.get_by_text("Drop them anywhere")).to_be_visible()
+    async with working(moon):
+        await page.locator("body").dispatch_event("drop", {"dataTransfer": dropped})
+        uploads = page.get_by_role("region", name="Uploads")
+        await expect(uploads.locator("li.ready")).to_have_count(2)
+        await expect(uploads.locator("li.failed")).to_contain_text("program.exe")
+        assert await uploads.locator("li.failed .under").inner_text()
+    await expect(page.get_by_role("row", name=".md")).to_have_count(2)
+
+
+async def test_a_failed_call_is_a_sentence_and_a_way_on(moon: Server, open_tab: OpenTab) -> None:
+    slug = await new_base(moon)
+    tab = await visit(open_tab, moon)
+    await tab.page.get_by_role("button", name="New knowledge base").click()
+    await tab.page.get_by_label("Name", exact=True).fill(slug)
+    await tab.page.get_by_role("button", name="Create").click()
+    await expect(tab.page.get_by_role("alert")).to_contain_text(slug)
+    await tab.page.context.set_offline(True)
+    await tab.page.get_by_role("link", name="Embeds").click()
+    await expect(tab.page.get_by_role("alert").first).to_contain_text("The server cannot be reached.")
+    await tab.page.context.set_offline(False)
+    await tab.page.get_by_role("button", name="Try again").first.click()
+    await expect(tab.page.get_by_text("this server's own")).to_be_visible()
+
+
+async def test_a_place_that_is_not_there_is_said_to_be_missing(moon: Server, open_tab: OpenTab) -> None:
+    tab = await visit(open_tab, moon, "#/knowledge-bases/no-such-base")
+    await expect(tab.page.get_by_role("alert")).to_contain_text("no-such-base")
+    await tab.page.goto(f"{moon.url}/admin#/nowhere/at/all")
+    await expect(tab.page.get_by_text("There is nothing here")).to_be_visible()
+
+
+async def test_the_chat_page_needs_no_key(moon: Server, open_tab: OpenTab) -> None:
+    tab = await open_tab(moon.url)
+    await expect(question_box(tab)).to_be_enabled()

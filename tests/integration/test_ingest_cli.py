@@ -1,0 +1,153 @@
+"""`rag-ingest add` as people run it: a process of its own, and a worker beside it."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rag_service.db.engine import Database
+from rag_service.settings import Settings
+from tests.conftest import SECRET
+from tests.integration.ingestion import Stand, running, stand_on
+from tests.unit.ingest import files
+
+
+@pytest.fixture
+async def stand(settings: Settings, database: Database) -> AsyncIterator[Stand]:
+    async with stand_on(settings, database) as made:
+        yield made
+
+
+@dataclass
+class Said:
+    code: int | None
+    out: str
+    err: str
+
+    def row(self, name: str) -> list[str]:
+        """A document's row of the closing table."""
+        (line,) = [line for line in self.out.splitlines() if re.match(rf"│ {re.escape(name)} +│", line)]
+        return [cell.strip() for cell in line.strip("│").split("│")]
+
+
+@dataclass
+class Command:
+    folder: Path
+    environment: dict[str, str]
+
+    async def __call__(self, *arguments: str | Path) -> Said:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ingest", *map(str, arguments)),
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "COLUMNS": "250", **self.environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(60):
+            out, err = await process.communicate()
+        return Said(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture
+def command(settings: Settings, tmp_path: Path) -> Command:
+    assert settings.database_url and settings.chroma_url
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    return Command(
+        folder,
+        {
+            "DATABASE_URL": settings.database_url.get_secret_value(),
+            "CHROMA_URL": settings.chroma_url,
+            "RAG_SECRET_KEY": SECRET,
+            "RAG_STATE_DIR": str(settings.state_dir),
+        },
+    )
+
+
+@pytest.fixture
+def papers(tmp_path: Path) -> Path:
+    """A folder of what people have: documents in folders, hidden files, one that cannot be read."""
+    folder = tmp_path / "my papers"
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    (folder / "plan.md").write_text("# Plan\n\nThe plan.\n\n# More\n\nOf the plan.")
+    (folder / "deep" / "er" / "talk.pptx").write_bytes(files.slides("One"))
+    (folder / "secret.pdf").write_bytes(files.pdf("Hidden", password="sesame"))
+    (folder / ".hidden.md").write_text("hidden")
+    (folder / ".git" / "config").write_text("hidden")
+    return folder
+
+
+async def test_files_and_folders_are_added_and_found_unchanged_the_second_time(
+    stand: Stand, command: Command, papers: Path, tmp_path: Path
+) -> None:
+    single = tmp_path / "single [b]file[].txt"
+    single.write_text("A file of its own.")
+    async with running(stand.worker().run()):
+        first = await command("add", papers, single)
+        second = await command("add", papers, single)
+        (papers / "plan.md").write_text("# Plan\n\nAnother plan.")
+        third = await command("add", papers / "plan.md")
+    assert first.row("plan.md") == ["plan.md", "added", "2", ""]
+    assert first.row("deep/er/talk.pptx")[1] == "added"
+    assert first.row(single.name) == [single.name, "added", "1", ""]
+    failed = first.row("secret.pdf")
+    assert failed[1] == "failed"
+    assert failed[3] == "secret.pdf is protected by a password: remove the protection and upload it again."
+    assert (first.code, first.out.splitlines()[-1]) == (1, "3 added, 1 failed.")
+    assert "hidden" not in first.out
+    assert "Traceback" not in first.err
+
+    assert (second.code, second.row("plan.md")[1], second.row("secret.pdf")[1]) == (1, "unchanged", "failed")
+    assert second.out.splitlines()[-1] == "3 unchanged, 1 failed."
+    assert (third.code, third.row("plan.md")[1:3]) == (0, ["updated", "1"])
+    blobs = [path for path in stand.blobs.path("").parent.rglob("*") if path.is_file()]
+    assert len(blobs) == await stand.sql("SELECT count(*) FROM document_versions")
+
+
+async def test_what_is_too_large_fails_and_the_rest_is_handed_in_without_waiting(
+    stand: Stand, command: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "large.txt").write_text("x" * 3_000)
+    (folder / "small.txt").write_text("small")
+    command.environment["RAG_MAX_FILE_BYTES"] = "2000"
+    said = await command("add", "--no-wait", folder)
+    assert said.code == 1
+    assert said.row("large.txt")[1:] == [
+        "failed",
+        "",
+        "The file is larger than the limit of 2,000 bytes (RAG_MAX_FILE_BYTES).",
+    ]
+    assert said.row("small.txt")[1] == "added"
+    assert await stand.sql("SELECT array_agg(state) FROM jobs") == ["queued"]
+
+
+async def test_what_cannot_be_done_is_one_sentence(stand: Stand, command: Command, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "a.md").touch()
+    missing, unknown = await asyncio.gather(
+        command("add", tmp_path / "no such file.md"), command("add", "-k", "unknown", empty)
+    )
+    assert missing.code == 2
+    assert "no such file.md" in re.sub(r"\s*│\s*|\n", "", missing.err)
+    assert (unknown.code, unknown.out.strip()) == (2, "")
+    assert unknown.err.startswith("rag-ingest: There is no knowledge base called 'unknown'.")
+
+    (empty / "a.md").unlink()
+    command.environment = {"RAG_STATE_DIR": str(tmp_path / "nothing here")}
+    nothing, alone = await asyncio.gather(command("add", empty), command("worker"))
+    for said in (nothing, alone):
+        assert (said.code, said.out) == (2, "")
+        assert said.err.startswith(
+            f"rag-ingest: No server is running on {tmp_path / 'nothing here'}. Start it"
+        )
+        assert len(said.err.splitlines()) == 1
+    assert await stand.sql("SELECT count(*) FROM documents") == 0

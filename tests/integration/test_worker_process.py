@@ -1,0 +1,109 @@
+"""The worker as a process: killed in the midst of a job, and told to stop in the midst of one."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from rag_service.db.engine import Database
+from rag_service.knowledge.embeddings import BUILT_IN, BUILT_IN_SHA256
+from rag_service.settings import Settings
+from rag_service.testing.embedder import HashedWords
+from rag_service.testing.model_server import ModelServer
+from tests.conftest import SECRET
+from tests.integration.ingestion import Stand, handbook, stand_on
+
+START_SECONDS = 90.0
+
+
+@pytest.fixture
+async def stand(settings: Settings, database: Database) -> AsyncIterator[Stand]:
+    async with stand_on(settings, database) as made:
+        yield made
+
+
+@asynccontextmanager
+async def worker_process(
+    settings: Settings, folder: Path, **environment: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python -m ingest worker` with the settings of the test, in a folder without a .env file, once it is ready."""
+    assert settings.database_url and settings.chroma_url
+    path = folder / f"{uuid4()}.log"
+    with path.open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ingest", "worker"),
+            cwd=folder,
+            stderr=log,
+            env={
+                "PATH": os.environ["PATH"],
+                "DATABASE_URL": settings.database_url.get_secret_value(),
+                "CHROMA_URL": settings.chroma_url,
+                "RAG_SECRET_KEY": SECRET,
+                "RAG_STATE_DIR": str(settings.state_dir),
+                "RAG_JOB_LEASE_SECONDS": "2",
+                **environment,
+            },
+        )
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while b"worker ready" not in path.read_bytes():
+                assert process.returncode is None, path.read_text()
+                await asyncio.sleep(0.05)
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_worker_killed_in_mid_job_costs_nothing_but_time(
+    stand: Stand, settings: Settings, tmp_path: Path
+) -> None:
+    count = 520
+    async with AsyncExitStack() as stack:
+        starting = (worker_process(settings, tmp_path) for _ in range(2))
+        workers = await asyncio.gather(*map(stack.enter_async_context, starting))
+        job_id = await stand.job_of("large.md", handbook(count))
+        # The first batch is embedded, and stored or about to be, when its worker dies.
+        job = await stand.until(job_id, lambda job: job.done > 0)
+        (busy,) = [worker for worker in workers if psutil.Process(worker.pid).children()]
+        busy.kill()
+        assert job.state == "embedding" and job.done < count
+        job = await stand.until(job_id, lambda job: job.state == "succeeded", 60)
+    assert (job.attempts, job.fence, job.done) == (2, 2, count)
+    chunks = await stand.chunks(job.version_id)
+    assert [item.ordinal for item in chunks] == list(range(count))
+    model = HashedWords()
+    model.fingerprint = f"{BUILT_IN}@{BUILT_IN_SHA256[:8]}"
+    assert await replace(stand, embedder=model).vector_ids() == {item.id for item in chunks}
+    assert await stand.sql("SELECT count(*) FROM embeddings") == count
+
+
+async def test_sigterm_hands_the_job_back_at_once_and_ends_the_worker(
+    stand: Stand, settings: Settings, tmp_path: Path, model_server: ModelServer
+) -> None:
+    accepted = await stand.upload("endless.md", "replaced by a pipe that nobody writes to")
+    assert accepted.job is not None
+    blob = stand.blobs.path(await stand.sql("SELECT blob FROM document_versions"))
+    blob.unlink()
+    os.mkfifo(blob)
+    remote = {
+        "RAG_EMBEDDING_MODEL": "openai:fake-embedding",
+        "OPENAI_BASE_URL": model_server.base_url,
+        "OPENAI_API_KEY": "sk-local",
+        "RAG_JOB_LEASE_SECONDS": "3600",
+    }
+    async with worker_process(settings, tmp_path, **remote) as process:
+        await stand.until(accepted.job.id, lambda job: job.state == "extracting")
+        process.send_signal(signal.SIGTERM)
+        job = await stand.until(accepted.job.id, lambda job: job.state == "queued", 10)
+        assert (job.error_code, job.attempts, job.lease_until) == ("worker_stopped", 0, None)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
