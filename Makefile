@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 WEB := rag_service/web
 WEB_SOURCES := $(shell find $(WEB) -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run test check fix bench web web-if-node sample-kb clean
+.PHONY: help run test check fix bench eval web web-if-node sample-kb clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ fix: $(VENV)/.dev ## mend what can be mended by itself
 
 bench: $(VENV)/.dev ## measure: a table, and bench.json
 	@$(BIN)/python -m evals.bench $(ARGS)
+
+eval: $(VENV)/.dev ## measure answer quality on a fresh server; fails on a regression; report in build/eval
+	@$(BIN)/rag-eval check evals/suites/sample.yaml --baseline evals/baselines/sample.jsonl $(ARGS)
 
 web: $(WEB)/dist/widget.js ## build the pages; needs Node 20 or newer
 

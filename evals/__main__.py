@@ -6,8 +6,8 @@ Exit codes: 0 all is well; 1 it was measured and is not well (a regression, or c
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -23,10 +23,11 @@ from evals.import_files import Imported
 from evals.progress import watched
 from evals.provenance import Target
 from evals.report import write_report
-from evals.results import load
+from evals.results import Results, load
 from evals.runner import Plan, run_suite
 from evals.scoring import CUTOFFS
-from evals.serving import admin_key, in_process
+from evals.serving import admin_key, in_process, is_local
+from evals.suite import Suite
 from evals.suite_files import load_suite
 from evals.tables import print_comparison, print_summary, print_verdict
 from rag_service import logs
@@ -66,7 +67,7 @@ def run(
     url: Annotated[str | None, typer.Option(help="The service to ask; one is started here if unset.")] = None,
     key: Annotated[
         str | None,
-        typer.Option(envvar="RAG_API_KEY", help="Its key; the admin key of this machine if unset."),
+        typer.Option(envvar="RAG_API_KEY", help="Its key; for this machine its admin key if unset."),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the results go.")] = Path(
         "results.jsonl"
@@ -84,24 +85,31 @@ def run(
     """
     loaded = load_suite(suite)
     plan = Plan(concurrency, limit, tuple(k or CUTOFFS), seconds)
-    with _target(url, key) as target, watched(console, len(loaded.first(limit))) as report:
-        results = asyncio.run(run_suite(loaded, target, output, plan=plan, report=report))
+    results = asyncio.run(_run(loaded, plan, url, key, output))
     print_summary(results, console)
     console.print(f"Written to {output}.", highlight=False)
     if results.failed:
         sys.exit(1)
 
 
-@contextmanager
-def _target(url: str | None, key: str | None) -> Iterator[Target]:
+async def _run(suite: Suite, plan: Plan, url: str | None, key: str | None, output: Path) -> Results:
+    async with _target(url, key) as target:
+        with watched(console, len(suite.first(plan.limit))) as report:
+            return await run_suite(suite, target, output, plan=plan, report=report)
+
+
+@asynccontextmanager
+async def _target(url: str | None, key: str | None) -> AsyncIterator[Target]:
     settings = load_settings()
     if url is not None:
+        if not (key or is_local(url)):
+            raise EvalError(f"No key for {url}: give one with --key or RAG_API_KEY.")
         yield Target(url.rstrip("/"), key or admin_key(settings))
         return
     logs.configure("error")
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         with console.status("Starting the service …"):
-            target = stack.enter_context(in_process(settings, key))
+            target = await stack.enter_async_context(in_process(settings, key))
         yield target
 
 

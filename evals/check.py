@@ -70,6 +70,8 @@ def check(wanted: Check, console: Console) -> bool:
     print_comparison(comparison, console)
     verdict = judge(comparison, wanted.holding())
     print_verdict(verdict, console)
+    if verdict.failed:
+        console.print(f"If that is meant, make it the baseline: cp {output} BASELINE", soft_wrap=True)
     write_report(results, page)
     console.print(f"Results: {output}\nReport:  {page}", highlight=False, soft_wrap=True)
     return not verdict.failed and not results.failed

@@ -48,9 +48,13 @@ def _missed(case: CaseResult) -> Fault | None:
         return None
     wanted = len(case.expected.relevant)
     found = round(recall * wanted)
-    what = "The right passage was" if wanted == 1 else f"Only {found} of the {wanted} right passages were"
-    negation = " not" if wanted == 1 else ""
-    return Fault(f"{what}{negation} among the first {max(cutoffs)} sources.", 2 * (1 - recall))
+    last = max(cutoffs)
+    sentence = (
+        f"The right passage was not among the first {last} sources."
+        if wanted == 1
+        else f"Only {found} of the {wanted} right passages stood among the first {last} sources."
+    )
+    return Fault(sentence, 2 * (1 - recall))
 
 
 def worst(cases: Sequence[CaseResult]) -> list[tuple[CaseResult, list[Fault]]]:

@@ -97,6 +97,10 @@ def _in_words(results: Results) -> list[str]:
     if unanswerable:
         refused = f"{sum(bool(case.refused) for case in unanswerable)} of {len(unanswerable)}"
         said.append(f"Of the questions to which the documents hold no answer, {refused} were refused. ")
+    if degraded := sum(case.degraded for case in cases):
+        said.append(
+            f"{degraded} of {len(cases)} answers were only quoted, because the language model failed. "
+        )
     wrongly = sum(bool(case.refused) for case in answerable)
     if wrongly:
         said.append(f"Of those to which they do, {wrongly} of {len(answerable)} were refused. ")

@@ -111,9 +111,12 @@ async def _ask_all(run: _Run, cases: Sequence[Case]) -> None:
     waiting: asyncio.Queue[Case] = asyncio.Queue()
     for case in cases:
         waiting.put_nowait(case)
-    async with asyncio.TaskGroup() as group:
-        for _ in range(max(1, min(run.plan.concurrency, len(cases)))):
-            group.create_task(run.work(waiting))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(max(1, min(run.plan.concurrency, len(cases)))):
+                group.create_task(run.work(waiting))
+    except* ResultsError as failed:
+        raise ResultsError(str(failed.exceptions[0])) from failed
 
 
 def _whole(header: Header, cases: Sequence[Case], run: _Run) -> Results:

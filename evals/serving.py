@@ -1,21 +1,20 @@
 """A service to ask, started for the run: the app in this process, or a whole `rag serve` with the sample in it."""
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import uvicorn
-from fastapi import FastAPI
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
@@ -31,11 +30,19 @@ STOP_SECONDS = 20.0
 POLL_SECONDS = 0.1
 
 
-@contextmanager
-def in_process(
+class _Server(uvicorn.Server):
+    """Leaves signals to the run that it serves: Ctrl-C ends the run, and the run ends the server."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def in_process(
     settings: Settings, key: str | None = None, *, load: LoadEmbedder = load_embedder
-) -> Iterator[Target]:
-    """The app on a free port, against the databases that the settings name, in a thread with a loop of its own.
+) -> AsyncIterator[Target]:
+    """The app on a free port of its own, against the databases that the settings name.
 
     A real server on a real socket: what is measured is what a client sees.
 
@@ -45,30 +52,25 @@ def in_process(
     settings = settings.connected()
     app = create_app(settings, load=load)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
-    )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
+    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        _wait_until_started(app, thread)
+        await _until_started(app.state.startup, serving)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         yield Target(url, key or admin_key(settings), settings)
     finally:
         server.should_exit = True
-        thread.join(STOP_SECONDS)
-        listener.close()
+        await serving
 
 
-def _wait_until_started(app: FastAPI, thread: threading.Thread) -> None:
-    startup: StartupState = app.state.startup
+async def _until_started(startup: StartupState, serving: "asyncio.Task[None]") -> None:
     end = time.monotonic() + START_SECONDS
     while startup.services is None:
         if startup.failure is not None:
             raise startup.failure
-        if not thread.is_alive() or time.monotonic() > end:
+        if serving.done() or time.monotonic() > end:
             raise EvalError(f"The service did not start; it was {startup.waiting_for}.")
-        time.sleep(POLL_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def admin_key(settings: Settings) -> str:
@@ -89,6 +91,14 @@ class _Given(Settings):
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
+
+
+def is_local(url: str) -> bool:
+    """Whether the address is on this machine: no other one is sent this machine's admin key."""
+    try:
+        return httpx.URL(url).host in ("127.0.0.1", "localhost", "::1")
+    except httpx.InvalidURL:
+        return False
 
 
 @contextmanager

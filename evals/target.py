@@ -74,6 +74,8 @@ async def _turn(client: Client, question: str, knowledge_base: str, conversation
             reply.total_ms, done = elapsed, name == "done"
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise EvalError("The target's answer does not have the shape of rag-service's events.") from error
+    except httpx.HTTPError as error:
+        raise EvalError("The target's answer could not be read as HTTP.") from error
     if not done:
         raise EvalError("The target ended the stream without saying that the answer was whole.")
     return reply

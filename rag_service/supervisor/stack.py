@@ -133,6 +133,8 @@ def _environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, 
         "RAG_SECRET_KEY": settings.secret(),
         "RAG_HOST": settings.host,
         "RAG_PORT": str(settings.port),
+        # A proxy is for the world outside; Chroma's client would ask it for the loopback too.
+        "NO_PROXY": ",".join(filter(None, [inherited.get("NO_PROXY"), "127.0.0.1", "localhost"])),
     }
 
 

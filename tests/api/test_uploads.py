@@ -161,33 +161,34 @@ def encrypted_pdf() -> bytes:
     return bytes(pdf.output())
 
 
-@pytest.mark.parametrize(
-    ("filename", "data", "code"),
-    [
-        ("empty.md", b"", "empty_document"),
-        ("blank.txt", b" \n\n\t ", "empty_document"),
-        ("signs.txt", b"--- *** ---", "no_text"),
-        ("noise.bin", bytes(range(256)) * 20, "unsupported_type"),
-        ("picture.png", b"\x89PNG\r\n\x1a\n" + b"\x00" * 200, None),
-        ("locked.pdf", encrypted_pdf(), "encrypted"),
-        ("torn.pdf", b"%PDF-1.7\nnothing more", None),
-        ("liar.docx", b"PK\x03\x04 not an archive", None),
-    ],
-)
-async def test_a_file_without_usable_text_fails_with_a_reason_that_names_it(
-    quoting: Server, new_base: NewBase, filename: str, data: bytes, code: str | None
+UNREADABLE = {
+    "empty.md": (b"", "empty_document"),
+    "blank.txt": (b" \n\n\t ", "empty_document"),
+    "signs.txt": (b"--- *** ---", "no_text"),
+    "noise.bin": (bytes(range(256)) * 20, "unsupported_type"),
+    "locked.pdf": (encrypted_pdf(), "encrypted"),
+    "picture.png": (b"\x89PNG\r\n\x1a\n" + b"\x00" * 200, None),
+    "torn.pdf": (b"%PDF-1.7\nnothing more", None),
+    "liar.docx": (b"PK\x03\x04 not an archive", None),
+}
+
+
+async def test_files_without_usable_text_fail_with_a_reason_that_names_them(
+    quoting: Server, new_base: NewBase
 ) -> None:
     slug = await new_base(quoting)
-    job = await job_of(quoting, await quoting.upload((filename, data), slug=slug))
-    assert job["state"] == "failed"
-    assert job["error"]["code"] == (code or job["error"]["code"])
-    assert filename in job["error"]["detail"]
-    assert job["finished_at"]
-    (document,) = await documents(quoting, slug)
-    assert document["state"] == "failed"
-    assert document["job"]["error"] == job["error"]
-    answer: httpx.Response = await quoting.http.get(f"/api/v1/documents/{document['id']}/chunks")
-    check_problem(answer, 404, "document_not_ready")
+    files = [(name, data) for name, (data, _) in UNREADABLE.items()]
+    await quoting.upload(*files, ("good.txt", "Comets are ice."), slug=slug)
+    *failed, good = await documents(quoting, slug)
+    assert (good["filename"], good["state"]) == ("good.txt", "ready")
+    for document, (filename, (_, code)) in zip(failed, UNREADABLE.items(), strict=True):
+        job = document["job"]
+        assert (document["filename"], document["state"], job["state"]) == (filename, "failed", "failed")
+        assert job["error"]["code"] == (code or job["error"]["code"])
+        assert filename in job["error"]["detail"]
+        assert job["finished_at"]
+        answer: httpx.Response = await quoting.http.get(f"/api/v1/documents/{document['id']}/chunks")
+        check_problem(answer, 404, "document_not_ready")
 
 
 async def test_a_version_that_fails_leaves_the_one_before_in_force(

@@ -55,7 +55,7 @@ async def test_an_answer_is_inert(generating: Server, model_server: ModelServer,
     await expect(prose.locator(FOREIGN)).to_have_count(0)
     await expect(prose).to_contain_text("<script>window.ran = 1</script>")
     await expect(prose).to_contain_text("a picture")
-    assert await prose.locator("button").evaluate_all("all => all.map(it => it.className)") == ["mark"] * 2
+    assert await prose.locator("button").evaluate_all("all => all.map(it => it.className)") == ["mark"] * 3
     links: list[dict[str, Any]] = await prose.locator("a").evaluate_all(
         "all => all.map(it => Object.fromEntries([...it.attributes].map(({name, value}) => [name, value])))"
     )

@@ -28,6 +28,23 @@ async def test_it_works_on_an_allowed_origin(moon: Server, site: Site, open_tab:
     assert tab.origins() == {site.origin, moon.url}
 
 
+async def test_the_styles_of_its_page_do_not_reach_it(moon: Server, site: Site, open_tab: OpenTab) -> None:
+    embed = await make_embed(moon, site.origin)
+    site.html = page_with(embed["snippet"])
+    tab = await open_tab(site.origin, color_scheme="dark")
+    await open_widget(tab)
+    style = await tab.page.locator("rag-chat .name").evaluate(
+        """it => {
+            const {letterSpacing, fontFamily, colorScheme} = getComputedStyle(it);
+            return [letterSpacing, fontFamily, colorScheme];
+        }"""
+    )
+    assert style[0] == "normal" and style[1].startswith("system-ui") and style[2] == "dark"
+    launcher = tab.page.locator("rag-widget .launcher")
+    background = await launcher.evaluate("it => getComputedStyle(it).backgroundColor")
+    assert background != "rgb(255, 0, 0)"
+
+
 async def test_escape_closes_one_thing_at_a_time(moon: Server, site: Site, open_tab: OpenTab) -> None:
     embed = await make_embed(moon, site.origin)
     site.html = page_with(embed["snippet"])
@@ -146,8 +163,9 @@ async def test_on_a_phone_it_takes_the_screen(moon: Server, site: Site, open_tab
     assert box == {"x": 0, "y": 0, "width": 375, "height": 700}
     assert await tab.page.evaluate("() => getComputedStyle(document.documentElement).overflow") == "hidden"
     await tab.page.locator("rag-widget dialog").get_by_role("button", name="Close the chat").click()
-    assert await tab.page.evaluate("() => document.documentElement.style.overflow") == ""
     await expect(tab.page.get_by_role("button", name="Buy")).to_be_visible()
+    await expect(tab.page.get_by_role("button", name="Open the chat")).to_be_focused()
+    assert await tab.page.evaluate("() => document.documentElement.style.overflow") == ""
 
 
 async def test_it_follows_the_language_and_direction_of_its_page(

@@ -21,10 +21,13 @@ from rag_service.db.repositories.chunks import Chunks, ReadableChunk
 from rag_service.db.repositories.documents import Accepted, Documents
 from rag_service.db.repositories.jobs import Jobs
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
-from rag_service.knowledge.embeddings import Vectors
+from rag_service.knowledge.embeddings import Embedder, Vectors
 from rag_service.knowledge.vectors import ChromaIndex, VectorIndex, collection_name
 from rag_service.settings import Settings
 from rag_service.testing.embedder import HashedWords
+
+WAIT_SECONDS = 90.0
+"""How long anything is waited for: a machine may be busy with much else."""
 
 
 class HeldEmbedder(HashedWords):
@@ -60,7 +63,7 @@ class Stand:
         *,
         attempts: int = 4,
         lease: float = 30,
-        embedder: HashedWords | None = None,
+        embedder: Embedder | None = None,
         vectors: VectorIndex | None = None,
     ) -> Worker:
         pipeline = Pipeline(
@@ -97,7 +100,7 @@ class Stand:
         async with self.database.transaction() as session:
             return (await Jobs(session).get(job_id))[0]
 
-    async def until(self, job_id: UUID, done: Callable[[Job], bool], seconds: float = 30) -> Job:
+    async def until(self, job_id: UUID, done: Callable[[Job], bool], seconds: float = WAIT_SECONDS) -> Job:
         """The job, once `done` is true of it."""
         async with asyncio.timeout(seconds):
             while not done(job := await self.job(job_id)):  # noqa: ASYNC110 - another process may change it
@@ -106,13 +109,13 @@ class Stand:
 
     async def until_it_says(self, answer: object, statement: str, **values: object) -> None:
         """Waits until a query has that answer."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT_SECONDS):
             while await self.sql(statement, **values) != answer:  # noqa: ASYNC110 - others change it
                 await asyncio.sleep(0.02)
 
     async def until_vectors_are(self, wanted: Callable[[set[UUID]], bool]) -> None:
         """Waits until the vector index holds what is wanted."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT_SECONDS):
             while not wanted(await self.vector_ids()):  # noqa: ASYNC110 - others change it
                 await asyncio.sleep(0.02)
 
@@ -120,9 +123,9 @@ class Stand:
         async with self.database.transaction() as session:
             return await Chunks(session).page_of(version_id, after=-1, limit=1000)
 
-    async def vector_ids(self) -> set[UUID]:
+    async def vector_ids(self, fingerprint: str | None = None) -> set[UUID]:
         """Every id that the vector index has of the knowledge base; not searched for, but listed."""
-        name = collection_name(self.knowledge_base.id, self.embedder.fingerprint)
+        name = collection_name(self.knowledge_base.id, fingerprint or self.embedder.fingerprint)
         base = f"{self.chroma_url}/api/v2/tenants/default_tenant/databases/default_database/collections"
         async with httpx.AsyncClient() as client:
             found = await client.get(f"{base}/{name}")

@@ -5,23 +5,19 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
-import psutil
 import pytest
 
+from ingest.pipeline import SUPER_BATCH
 from rag_service.db.engine import Database
-from rag_service.knowledge.embeddings import BUILT_IN, BUILT_IN_SHA256
+from rag_service.knowledge.embeddings import Embedder
 from rag_service.settings import Settings
-from rag_service.testing.embedder import HashedWords
 from rag_service.testing.model_server import ModelServer
 from tests.conftest import SECRET
-from tests.integration.ingestion import Stand, handbook, stand_on
-
-START_SECONDS = 90.0
+from tests.integration.ingestion import WAIT_SECONDS, Stand, handbook, running, stand_on
 
 
 @pytest.fixture
@@ -53,7 +49,7 @@ async def worker_process(
             },
         )
     try:
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(WAIT_SECONDS):
             while b"worker ready" not in path.read_bytes():
                 assert process.returncode is None, path.read_text()
                 await asyncio.sleep(0.05)
@@ -65,25 +61,24 @@ async def worker_process(
 
 
 async def test_a_worker_killed_in_mid_job_costs_nothing_but_time(
-    stand: Stand, settings: Settings, tmp_path: Path
+    stand: Stand, settings: Settings, tmp_path: Path, real_embedder: Embedder
 ) -> None:
-    count = 520
-    async with AsyncExitStack() as stack:
-        starting = (worker_process(settings, tmp_path) for _ in range(2))
-        workers = await asyncio.gather(*map(stack.enter_async_context, starting))
-        job_id = await stand.job_of("large.md", handbook(count))
-        # The first batch is embedded, and stored or about to be, when its worker dies.
-        job = await stand.until(job_id, lambda job: job.done > 0)
-        (busy,) = [worker for worker in workers if psutil.Process(worker.pid).children()]
-        busy.kill()
-        assert job.state == "embedding" and job.done < count
-        job = await stand.until(job_id, lambda job: job.state == "succeeded", 60)
+    count = SUPER_BATCH + 200
+    job_id = await stand.job_of("large.md", handbook(count))
+    async with worker_process(settings, tmp_path) as process:
+        # The first batch is embedded and being stored, the second being embedded.
+        await stand.until_it_says(True, "SELECT count(*) > 0 FROM embeddings")
+        process.kill()
+        await process.wait()
+    job = await stand.job(job_id)
+    assert (job.state, job.attempts) == ("embedding", 1)
+
+    async with running(stand.worker(embedder=real_embedder).run()):
+        job = await stand.until(job_id, lambda job: job.state == "succeeded")
     assert (job.attempts, job.fence, job.done) == (2, 2, count)
     chunks = await stand.chunks(job.version_id)
     assert [item.ordinal for item in chunks] == list(range(count))
-    model = HashedWords()
-    model.fingerprint = f"{BUILT_IN}@{BUILT_IN_SHA256[:8]}"
-    assert await replace(stand, embedder=model).vector_ids() == {item.id for item in chunks}
+    assert await stand.vector_ids(real_embedder.fingerprint) == {item.id for item in chunks}
     assert await stand.sql("SELECT count(*) FROM embeddings") == count
 
 

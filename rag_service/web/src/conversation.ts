@@ -53,9 +53,9 @@ export class Conversation {
       problem: null,
       messageId: null,
     };
-    const before = this.turns.at(-1);
+    const asked = this.#asFollowUp(question);
     this.turns = [...this.turns, turn];
-    await this.#follow(turn, this.#questionAfter(question, before));
+    await this.#follow(turn, asked);
   }
 
   /** Ask again what failed last, in the place of the failure. */
@@ -85,15 +85,11 @@ export class Conversation {
     this.changed();
   }
 
-  #questionAfter(message: string, before: Turn | undefined): Question {
-    // What follows a failed turn follows the last one that did not fail; where there is none, it is a new beginning.
-    const parent = before?.state === "failed" ? this.#lastAnswered() : before;
+  /** A question follows the last answer that did not fail; where there is none, it is a new beginning. */
+  #asFollowUp(message: string): Question {
+    const parent = this.turns.findLast(({ state, messageId }) => state === "complete" && messageId !== null);
     if (this.#id === null || !parent?.messageId) return { message };
     return { message, conversation_id: this.#id, parent_message_id: parent.messageId };
-  }
-
-  #lastAnswered(): Turn | undefined {
-    return this.turns.findLast((turn) => turn.state === "complete");
   }
 
   async #follow(turn: Turn, question: Question): Promise<void> {

@@ -119,6 +119,7 @@ export class QuoteDrawer extends LitElement {
     const { before, quote, after } = passage(mark);
     const page = citation?.page ?? source.page;
     const title = source.title || source.filename;
+    const headings = source.headings.join(" › ");
     return html`
       <section role="dialog" aria-modal=${this.modal ? "true" : nothing} aria-labelledby="heading title" tabindex="-1">
         <header>
@@ -132,7 +133,7 @@ export class QuoteDrawer extends LitElement {
           <p class="place">
             ${documentIcon}<bdi>${source.filename}</bdi>${page === null ? nothing : html`<span aria-hidden="true">·</span><span>${strings.page(page)}</span>`}
           </p>
-          ${source.headings.length > 0 ? html`<p class="headings"><bdi>${source.headings.join(" › ")}</bdi></p>` : nothing}
+          ${headings !== "" && headings !== title ? html`<p class="headings"><bdi>${headings}</bdi></p>` : nothing}
           ${
             quote
               ? html`

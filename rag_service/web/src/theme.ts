@@ -4,6 +4,7 @@ import { css, unsafeCSS } from "lit";
 
 const light = unsafeCSS(`
   color-scheme: light;
+  --scheme: light;
   --bg: #f6f7f5;
   --surface: #ffffff;
   --sunken: #f0f2ef;
@@ -27,6 +28,7 @@ const light = unsafeCSS(`
 
 const dark = unsafeCSS(`
   color-scheme: dark;
+  --scheme: dark;
   --bg: #111514;
   --surface: #191e1d;
   --sunken: #222827;

@@ -26,17 +26,19 @@ export class WidgetElement extends LitElement {
     tokens,
     shared,
     css`
+      /* The page's styles reach the element itself, even before ours; what is inside it they do not reach. */
       :host {
+        all: initial !important;
+      }
+      .root {
         all: initial;
-        position: fixed;
-        inset-block-end: 0;
-        inset-inline-end: 0;
-        z-index: 2147483000;
+        color-scheme: var(--scheme);
         color: var(--text);
         font: 400 16px / 1.5 var(--font);
       }
       .launcher {
         position: fixed;
+        z-index: 2147483000;
         inset-block-end: max(20px, env(safe-area-inset-bottom));
         inset-inline-end: max(20px, env(safe-area-inset-right));
         display: grid;
@@ -67,6 +69,7 @@ export class WidgetElement extends LitElement {
       }
       dialog {
         position: fixed;
+        z-index: 2147483000;
         inset: auto;
         inset-block-end: calc(max(20px, env(safe-area-inset-bottom)) + 68px);
         inset-inline-end: max(20px, env(safe-area-inset-right));
@@ -122,8 +125,6 @@ export class WidgetElement extends LitElement {
   configure(options: WidgetOptions): void {
     this.#options = options;
     this.#locale = localeFor(options.lang || document.documentElement.lang || navigator.language);
-    this.lang = this.#locale.lang;
-    this.dir = this.#locale.dir;
   }
 
   override connectedCallback() {
@@ -142,7 +143,7 @@ export class WidgetElement extends LitElement {
   override render() {
     const { strings } = this.#locale;
     const label = this.open ? strings.closeChat : strings.openChat;
-    return html`
+    return html`<div class="root" lang=${this.#locale.lang} dir=${this.#locale.dir}>
       <button
         type="button"
         class="launcher"
@@ -172,7 +173,7 @@ export class WidgetElement extends LitElement {
             : nothing
         }
       </dialog>
-    `;
+    </div>`;
   }
 
   readonly #toggle = () => (this.open ? this.#hide() : void this.#show());

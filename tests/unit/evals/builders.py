@@ -56,10 +56,14 @@ def result(identifier: str, metrics: Mapping[str, float] | None = None, **fields
 
 
 def results(*cases: CaseResult, **header: Any) -> Results:
-    return Results(
-        Header(
-            suite="made-up", suite_sha256="0" * 64, cases=len(cases), date="2026-01-02T03:04:05+00:00",
-            target="started by rag-eval", concurrency=1, machine={"cpus": 2}, evals_version="0", **header,
-        ),
-        cases,
-    )  # fmt: skip
+    known = {
+        "suite": "made-up",
+        "suite_sha256": "0" * 64,
+        "cases": len(cases),
+        "date": "2026-01-02T03:04:05+00:00",
+        "target": "started by rag-eval",
+        "concurrency": 1,
+        "machine": {"cpus": 2},
+        "evals_version": "0",
+    }
+    return Results(Header.model_validate(known | header), cases)

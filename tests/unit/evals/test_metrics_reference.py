@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 import pytrec_eval
-from sklearn.metrics import ndcg_score
+from sklearn.metrics import ndcg_score  # type: ignore[import-untyped]
 
 from evals import metrics
 

@@ -53,18 +53,30 @@ def faulty(text: str) -> CaseResult:
 
 
 def test_script_stays_inert_text_wherever_it_stands() -> None:
-    made = results(faulty(EVIL), result("failed", error=EVIL), suite_sha="x").header.model_copy(
-        update={"suite": EVIL, "models": [EVIL], "target": EVIL, "embedding": {EVIL: EVIL}}
+    evil = results(
+        faulty(EVIL),
+        result("failed", error=EVIL),
+        suite=EVIL,
+        models=[EVIL],
+        target=EVIL,
+        embedding={EVIL: EVIL},
     )
-    read = Reader(page(results(faulty(EVIL), result("failed", error=EVIL))).replace("made-up", EVIL, 0))
-    evil_header = Reader(page(type(results())(made, (faulty(EVIL), result("failed", error=EVIL)))))
-    for one in (read, evil_header):
-        tags = {tag for tag, _ in one.elements}
-        assert not tags & {"script", "img", "iframe", "object", "link", "base", "form", "a"}
-        assert not [name for _, attributes in one.elements for name in attributes if name.startswith("on")]
-        assert one.text.count("<script>alert(1)</script>") >= 8
-    svgs = [attributes for tag, attributes in read.elements if tag == "svg"]
-    assert all(attributes.get("role") == "img" and attributes.get("aria-label") for attributes in svgs)
+    read = Reader(page(evil))
+    assert not {tag for tag, _ in read.elements} & {
+        "script",
+        "img",
+        "iframe",
+        "object",
+        "link",
+        "base",
+        "form",
+        "a",
+    }
+    assert not [name for _, attributes in read.elements for name in attributes if name.startswith("on")]
+    assert read.text.count("<script>alert(1)</script>") >= 12
+    drawings = [attributes for tag, attributes in read.elements if tag == "svg"]
+    assert drawings
+    assert all(attributes.get("role") == "img" and attributes.get("aria-label") for attributes in drawings)
 
 
 def test_nothing_is_fetched_and_nothing_may_run() -> None:
@@ -86,9 +98,9 @@ def test_it_says_what_was_measured_and_how() -> None:
         "recall@5",
         "1.2.3",
         "Time to first token",
-        "Worst".lower(),
+        "The worst cases",
     ):
-        assert part in text or part in text.lower()
+        assert part in text
     assert "0 of 1 answers cite a passage that is known to hold the answer." in text
 
 
@@ -128,7 +140,7 @@ def test_faults_in_order_of_weight() -> None:
 def test_a_partly_found_case_says_how_much() -> None:
     both = Expected(relevant=[Relevant(file="a"), Relevant(file="b")])
     (fault,) = faults(result("half", {"recall@1": 0.0, "recall@5": 0.5}, expected=both))
-    assert fault.sentence == "Only 1 of the 2 right passages were among the first 5 sources."
+    assert fault.sentence == "Only 1 of the 2 right passages stood among the first 5 sources."
 
 
 @pytest.mark.parametrize("values", [[0.0], [5.0], [10.0, 10.0, 10.0], [0.4, 1999.9, 64_000.0]])

@@ -117,22 +117,24 @@ export class Bases extends LitElement {
           Name
           <input id="name" required maxlength="200" autocomplete="off" @input=${this.#suggest} />
         </label>
-        <label>
-          Short name
-          <input
-            id="slug"
-            required
-            maxlength="63"
-            pattern="[a-z0-9]([a-z0-9\\-]*[a-z0-9])?"
-            title="Small letters a to z, digits and hyphens; a letter or digit at both ends"
-            autocomplete="off"
-            autocapitalize="off"
-            spellcheck="false"
-            aria-describedby="slug-hint"
-            @input=${this.#onSlug}
-          />
+        <div class="field">
+          <label>
+            Short name
+            <input
+              id="slug"
+              required
+              maxlength="63"
+              pattern="[a-z0-9]([a-z0-9\\-]*[a-z0-9])?"
+              title="Small letters a to z, digits and hyphens; a letter or digit at both ends"
+              autocomplete="off"
+              autocapitalize="off"
+              spellcheck="false"
+              aria-describedby="slug-hint"
+              @input=${this.#onSlug}
+            />
+          </label>
           <span id="slug-hint" class="hint">Stands in addresses and in the API, and cannot be changed: small letters, digits, hyphens.</span>
-        </label>
+        </div>
       </div>
       ${this.error === undefined ? nothing : failure(this.error)}
       <div class="actions">

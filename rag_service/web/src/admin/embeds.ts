@@ -144,31 +144,35 @@ export class Embeds extends LitElement {
     return html`<form class="card create" aria-label="New embed" @submit=${this.#onSubmit}>
       <h2>New embed</h2>
       <div class="row">
-        <label>
-          Name
-          <input id="name" required maxlength="200" autocomplete="off" aria-describedby="name-hint" />
+        <div class="field">
+          <label>
+            Name
+            <input id="name" required maxlength="200" autocomplete="off" aria-describedby="name-hint" />
+          </label>
           <span id="name-hint" class="hint">Stands above the chat.</span>
-        </label>
-        <label>
-          Knowledge base
+        </div>
+        <div class="field">
+          <label for="base">Knowledge base</label>
           <select id="base" required>
             ${bases.map((base) => html`<option value=${base.slug}>${base.name}</option>`)}
           </select>
-        </label>
+        </div>
       </div>
-      <label>
-        Allowed origins
-        <textarea
-          id="origins"
-          required
-          rows="3"
-          spellcheck="false"
-          autocapitalize="off"
-          placeholder="https://www.example.org"
-          aria-describedby="origins-hint"
-        ></textarea>
+      <div class="field">
+        <label>
+          Allowed origins
+          <textarea
+            id="origins"
+            required
+            rows="3"
+            spellcheck="false"
+            autocapitalize="off"
+            placeholder="https://www.example.org"
+            aria-describedby="origins-hint"
+          ></textarea>
+        </label>
         <span id="origins-hint" class="hint">One a line, as browsers name a site: scheme, host, and the port if it has one. No path.</span>
-      </label>
+      </div>
       ${this.#bases.error === undefined ? nothing : failure(this.#bases.error, () => this.#bases.run())}
       ${this.error === undefined ? nothing : failure(this.error)}
       <div class="actions">

@@ -26,10 +26,10 @@ export class Search extends LitElement {
         gap: 12px;
         margin-block-end: 20px;
       }
-      label:first-of-type {
+      form > label {
         flex: 1 1 18em;
       }
-      label:last-of-type {
+      .field {
         inline-size: 7em;
       }
       form .button {
@@ -124,11 +124,12 @@ export class Search extends LitElement {
       <rag-base-heading .api=${this.api} slug=${this.slug} tab="search"></rag-base-heading>
       <form role="search" @submit=${this.#onSubmit}>
         <label>Question<input id="question" type="search" required maxlength="4000" autocomplete="off" .value=${this.query} /></label>
-        <label>Results
+        <div class="field">
+          <label for="limit">Results</label>
           <select id="limit">
             ${[5, 10, 20, 50].map((number) => html`<option value=${number} ?selected=${number === 10}>${number}</option>`)}
           </select>
-        </label>
+        </div>
         <button type="submit" class="button primary" ?disabled=${this.searching}>${searchIcon} Search</button>
       </form>
       <div aria-live="polite" aria-busy=${this.searching ? "true" : "false"}>

@@ -99,21 +99,23 @@ export class SignIn extends LitElement {
           <h1>Console</h1>
           <p class="intro">Sign in with an API key of the role <span class="mono">admin</span>.</p>
           <form @submit=${this.#onSubmit}>
-            <label>
-              API key
-              <input
-                id="key"
-                type="password"
-                autocomplete="off"
-                spellcheck="false"
-                autocapitalize="off"
-                required
-                aria-describedby="where"
-              />
+            <div class="field">
+              <label>
+                API key
+                <input
+                  id="key"
+                  type="password"
+                  autocomplete="off"
+                  spellcheck="false"
+                  autocapitalize="off"
+                  required
+                  aria-describedby="where"
+                />
+              </label>
               <span id="where" class="hint">
                 The first one lies in the file <span class="mono">admin.key</span> in the server's state folder.
               </span>
-            </label>
+            </div>
             <label class="check">
               <input id="remember" type="checkbox" />
               <span>Stay signed in until this tab is closed</span>
