@@ -38,7 +38,7 @@ eval: $(VENV)/.dev ## measure answer quality on a fresh server; fails on a regre
 web: $(WEB)/dist/widget.js ## build the pages; needs Node 20 or newer
 
 web-if-node:
-	@if node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null; then \
+	@if node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; then \
 		$(MAKE) --no-print-directory web; \
 	else \
 		echo "No Node 20 or newer here: the pages are not built; the API and the commands work. Later: make web"; \
