@@ -1,7 +1,7 @@
 """`rag-eval`: run a suite, compare two runs, draw a report, import data sets, check against a baseline.
 
 Exit codes: 0 all is well; 1 it was measured and is not well (a regression, or cases that could not be measured);
-2 it cannot be done as asked.
+2 it cannot be done as asked; 130 it was interrupted.
 """
 
 import asyncio
@@ -85,7 +85,11 @@ def run(
     """
     loaded = load_suite(suite)
     plan = Plan(concurrency, limit, tuple(k or CUTOFFS), seconds)
-    results = asyncio.run(_run(loaded, plan, url, key, output))
+    try:
+        results = asyncio.run(_run(loaded, plan, url, key, output))
+    except KeyboardInterrupt:
+        console.print(f"Interrupted; what was measured until then is in {output}.", highlight=False)
+        sys.exit(130)
     print_summary(results, console)
     console.print(f"Written to {output}.", highlight=False)
     if results.failed:

@@ -37,14 +37,25 @@ def _svg(kind: str, height: int, label: str, parts: Sequence[Html]) -> Html:
 def histogram(values: Sequence[float]) -> Html:
     """How many questions took how long, with the median and the 95th percentile marked; in milliseconds."""
     step = nice_step(max(values) / BINS)
-    bins = math.floor(max(values) / step) + 1
-    counts = [0] * bins
+    counts = [0] * (math.floor(max(values) / step) + 1)
     for value in values:
         counts[math.floor(value / step)] += 1
-    span, tallest = bins * step, max(counts)
     median, slow = (float(one) for one in np.percentile(values, [50, 95]))
-    width = 100 / bins
-    columns = [
+    label = f"Histogram of {len(values)} times to first token: median {median:.0f} ms, 95th percentile {slow:.0f} ms."
+    span = len(counts) * step
+    shapes = [*_columns(counts), _mark("median", median / span), _mark("slow", slow / span)]
+    return join(
+        _key(median, slow),
+        el("p", f"Questions; the tallest column stands for {max(counts)}.", class_="axis"),
+        _svg("histogram", 50, label, shapes),
+        _ticks(len(counts), step),
+        el("p", "Milliseconds from sending the question to the first words of the answer.", class_="axis"),
+    )
+
+
+def _columns(counts: Sequence[int]) -> list[Html]:
+    width, tallest = 100 / len(counts), max(counts)
+    return [
         el(
             "rect", class_="column", x=_round(index * width + 0.08 * width), width=_round(0.84 * width),
             y=_round(50 - 46 * count / tallest), height=_round(46 * count / tallest),
@@ -52,30 +63,31 @@ def histogram(values: Sequence[float]) -> Html:
         for index, count in enumerate(counts)
         if count
     ]  # fmt: skip
-    marks = [
-        el("line", class_=f"mark {name}", x1=_round(100 * at / span), x2=_round(100 * at / span), y1=0, y2=50)
-        for name, at in (("median", median), ("slow", slow))
-    ]
-    label = f"Histogram of {len(values)} times to first token: median {median:.0f} ms, 95th percentile {slow:.0f} ms."
-    key = el(
+
+
+def _mark(name: str, place: float) -> Html:
+    x = _round(100 * place)
+    return el("line", class_=f"mark {name}", x1=x, x2=x, y1=0, y2=50)
+
+
+def _key(median: float, slow: float) -> Html:
+    return el(
         "p",
         el("span", class_="swatch median"), f"median: half are faster than {median:,.0f} ms",
         el("span", class_="swatch slow"), f"95th percentile: one in twenty is slower than {slow:,.0f} ms",
         class_="key",
     )  # fmt: skip
-    ticks = [
+
+
+def _ticks(bins: int, step: float) -> Html:
+    marks = [
         el(
             "span", f"{index * step:,.0f}", style=f"left:{_round(100 * index / bins)}%",
             class_="end" if index == bins else None,
         )
         for index in range(0, bins + 1, max(1, math.ceil(bins / 5)))
     ]  # fmt: skip
-    plot = _svg("histogram", 50, label, columns + marks)
-    tall = el("p", f"Questions; the tallest column stands for {tallest}.", class_="axis")
-    across = el(
-        "p", "Milliseconds from sending the question to the first words of the answer.", class_="axis"
-    )
-    return join(key, tall, plot, el("div", *ticks, class_="ticks"), across)
+    return el("div", *marks, class_="ticks")
 
 
 def nice_step(rough: float) -> float:

@@ -22,9 +22,9 @@ def faults(case: CaseResult) -> list[Fault]:
     if _below_one(case, "quote_verbatim"):
         found.append(Fault("A quote does not stand in its source.", 8))
     if case.expected.refuse and not case.refused:
-        found.append(Fault("Answered, though the documents hold no answer.", 5))
+        found.append(Fault("Answered, though the documents hold no answer.", 7))
     if case.refused and not case.expected.refuse:
-        found.append(Fault("Refused, though the documents hold the answer.", 5))
+        found.append(Fault("Refused, though the documents hold the answer.", 7))
     if case.value("cites_relevant") == 0 and not case.refused:
         found.append(Fault("Cites no passage that is known to hold the answer.", 2))
     if case.value("contains_answer") == 0 and not case.refused:

@@ -103,7 +103,9 @@ def _in_words(results: Results) -> list[str]:
         )
     wrongly = sum(bool(case.refused) for case in answerable)
     if wrongly:
-        said.append(f"Of those to which they do, {wrongly} of {len(answerable)} were refused. ")
+        said.append(
+            f"Of those to which they do hold one, {wrongly} of {len(answerable)} were refused wrongly. "
+        )
     return said
 
 
@@ -165,7 +167,11 @@ def _breakdown(title: str, labelled: Sequence[tuple[str, CaseResult]]) -> Html:
         for label, group in sorted(groups.items(), key=lambda item: -len(item[1]))
     ]
     table = el("table", el("thead", el("tr", el("td"), *heads)), el("tbody", *rows))
-    return el("section", el("h2", title), el("div", table, class_="scroll", tabindex="0"))
+    return el(
+        "section",
+        el("h2", title),
+        el("div", table, class_="scroll", tabindex="0", role="region", aria_label=title),
+    )
 
 
 def _cell(measure: Metric, cases: Sequence[CaseResult]) -> Html:

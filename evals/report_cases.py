@@ -6,7 +6,7 @@ from evals.faults import Fault
 from evals.markup import Html, el
 from evals.results import CaseResult, Cited
 
-SHOWN = 15
+SHOWN = 20
 FAILED_SHOWN = 10
 OTHERS_SHOWN = 300
 

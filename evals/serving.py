@@ -24,6 +24,7 @@ from rag_service.app import LoadEmbedder, StartupState, create_app
 from rag_service.errors import ConfigurationError
 from rag_service.knowledge.embeddings import load_embedder
 from rag_service.settings import Settings
+from rag_service.supervisor.death import die_with_parent
 
 START_SECONDS = 300.0
 STOP_SECONDS = 20.0
@@ -152,7 +153,12 @@ def _rag_serve(folder: Path, changes: Mapping[str, str]) -> Iterator["subprocess
     command = [sys.executable, "-m", "rag_service.cli", "serve"]
     with (folder / "serve.log").open("wb") as log:
         process = subprocess.Popen(
-            command, env={**kept, **changes}, cwd=folder, stdout=log, stderr=subprocess.STDOUT
+            command,
+            env={**kept, **changes},
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent(signal.SIGTERM),
         )
         try:
             yield process

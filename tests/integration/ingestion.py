@@ -121,7 +121,7 @@ class Stand:
 
     async def chunks(self, version_id: UUID) -> list[Chunk]:
         async with self.database.transaction() as session:
-            return await Chunks(session).page_of(version_id, after=-1, limit=1000)
+            return await Chunks(session).page_of(version_id, after=-1, limit=10_000)
 
     async def vector_ids(self, fingerprint: str | None = None) -> set[UUID]:
         """Every id that the vector index has of the knowledge base; not searched for, but listed."""

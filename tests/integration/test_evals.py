@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from rag_service.settings import Settings
 from rag_service.testing.embedder import HashedWords
 from rag_service.testing.model_server import ModelServer
 from tests.conftest import Serve, Server
+from tests.unit.evals.wire import wired
 
 CATS = "# Cats\n\nA cat sleeps sixteen hours a day.\n\n# Feeding\n\nFeed a cat twice a day.\n"
 PRICES = "animal,price\ncat,forty taka\ndog,sixty taka\n"
@@ -127,48 +127,10 @@ async def test_in_process_against_the_databases_of_the_settings(
     assert results.header.target == "started by rag-eval"
 
 
-class Wire:
-    """A connection between client and target that can be cut."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._to = (host, port)
-        self._writers: list[asyncio.StreamWriter] = []
-        self.server: asyncio.Server | None = None
-
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_reader, to_writer = await asyncio.open_connection(*self._to)
-        self._writers += [writer, to_writer]
-        await asyncio.gather(self._pump(reader, to_writer), self._pump(to_reader, writer))
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(4096):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    def cut(self) -> None:
-        assert self.server is not None
-        self.server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-
-
-@asynccontextmanager
-async def wired(server: Server) -> AsyncIterator[tuple[str, Wire]]:
-    host, port = server.url.removeprefix("http://").split(":")
-    wire = Wire(host, int(port))
-    wire.server = await asyncio.start_server(wire.carry, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{wire.server.sockets[0].getsockname()[1]}", wire
-    finally:
-        wire.cut()
-
-
 async def test_a_target_that_dies_in_mid_run(server: Server, suite: Suite, tmp_path: Path) -> None:
     await uploaded(server)
     output = tmp_path / "out.jsonl"
-    async with wired(server) as (url, wire):
+    async with wired(server.url) as (url, wire):
         count = 0
 
         def cut_behind_the_second(_: CaseResult) -> None:

@@ -13,11 +13,11 @@ import pytest
 
 from ingest.pipeline import SUPER_BATCH
 from rag_service.db.engine import Database
-from rag_service.knowledge.embeddings import Embedder
+from rag_service.knowledge.embeddings import BUILT_IN, BUILT_IN_SHA256
 from rag_service.settings import Settings
 from rag_service.testing.model_server import ModelServer
 from tests.conftest import SECRET
-from tests.integration.ingestion import WAIT_SECONDS, Stand, handbook, running, stand_on
+from tests.integration.ingestion import WAIT_SECONDS, Stand, handbook, stand_on
 
 
 @pytest.fixture
@@ -60,45 +60,63 @@ async def worker_process(
             await process.wait()
 
 
+@pytest.fixture
+def remote(model_server: ModelServer) -> dict[str, str]:
+    """Embeddings come from a server: the process starts in a second, without loading a model."""
+    return {
+        "RAG_EMBEDDING_MODEL": "openai:fake-embedding",
+        "OPENAI_BASE_URL": model_server.base_url,
+        "OPENAI_API_KEY": "sk-local",
+    }
+
+
 async def test_a_worker_killed_in_mid_job_costs_nothing_but_time(
-    stand: Stand, settings: Settings, tmp_path: Path, real_embedder: Embedder
+    stand: Stand, settings: Settings, tmp_path: Path, remote: dict[str, str]
 ) -> None:
-    count = SUPER_BATCH + 200
+    count = 5 * SUPER_BATCH
     job_id = await stand.job_of("large.md", handbook(count))
-    async with worker_process(settings, tmp_path) as process:
-        # The first batch is embedded and being stored, the second being embedded.
+    async with worker_process(settings, tmp_path, **remote) as first:
+        # The first of five batches is stored, the second is embedded.
         await stand.until_it_says(True, "SELECT count(*) > 0 FROM embeddings")
-        process.kill()
-        await process.wait()
+        first.kill()
+        await first.wait()
     job = await stand.job(job_id)
     assert (job.state, job.attempts) == ("embedding", 1)
+    assert 0 < await stand.sql("SELECT count(*) FROM embeddings") < count
 
-    async with running(stand.worker(embedder=real_embedder).run()):
+    async with worker_process(settings, tmp_path, **remote):
         job = await stand.until(job_id, lambda job: job.state == "succeeded")
     assert (job.attempts, job.fence, job.done) == (2, 2, count)
     chunks = await stand.chunks(job.version_id)
     assert [item.ordinal for item in chunks] == list(range(count))
-    assert await stand.vector_ids(real_embedder.fingerprint) == {item.id for item in chunks}
+    assert await stand.vector_ids("openai:fake-embedding@384") == {item.id for item in chunks}
     assert await stand.sql("SELECT count(*) FROM embeddings") == count
 
 
 async def test_sigterm_hands_the_job_back_at_once_and_ends_the_worker(
-    stand: Stand, settings: Settings, tmp_path: Path, model_server: ModelServer
+    stand: Stand, settings: Settings, tmp_path: Path, remote: dict[str, str]
 ) -> None:
     accepted = await stand.upload("endless.md", "replaced by a pipe that nobody writes to")
     assert accepted.job is not None
     blob = stand.blobs.path(await stand.sql("SELECT blob FROM document_versions"))
     blob.unlink()
     os.mkfifo(blob)
-    remote = {
-        "RAG_EMBEDDING_MODEL": "openai:fake-embedding",
-        "OPENAI_BASE_URL": model_server.base_url,
-        "OPENAI_API_KEY": "sk-local",
-        "RAG_JOB_LEASE_SECONDS": "3600",
-    }
+    remote["RAG_JOB_LEASE_SECONDS"] = "3600"
     async with worker_process(settings, tmp_path, **remote) as process:
         await stand.until(accepted.job.id, lambda job: job.state == "extracting")
         process.send_signal(signal.SIGTERM)
-        job = await stand.until(accepted.job.id, lambda job: job.state == "queued", 10)
+        job = await stand.until(accepted.job.id, lambda job: job.state == "queued")
         assert (job.error_code, job.attempts, job.lease_until) == ("worker_stopped", 0, None)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+
+
+async def test_a_worker_with_the_built_in_model_reads_what_is_uploaded(
+    stand: Stand, settings: Settings, tmp_path: Path
+) -> None:
+    job_id = await stand.job_of("a.md", handbook(3))
+    async with worker_process(settings, tmp_path, OMP_NUM_THREADS="1"):
+        job = await stand.until(job_id, lambda job: job.state == "succeeded")
+    chunks = await stand.chunks(job.version_id)
+    fingerprint = f"{BUILT_IN}@{BUILT_IN_SHA256[:8]}"
+    assert await stand.vector_ids(fingerprint) == {item.id for item in chunks}
+    assert await stand.sql("SELECT DISTINCT model FROM embeddings") == fingerprint

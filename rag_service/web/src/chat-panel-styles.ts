@@ -21,7 +21,7 @@ export const panelStyles = css`
     flex-direction: column;
     min-inline-size: 0;
   }
-  header {
+  .head {
     display: flex;
     flex: none;
     align-items: center;
@@ -56,7 +56,7 @@ export const panelStyles = css`
     text-overflow: ellipsis;
     white-space: nowrap;
   }
-  header .icon-button:disabled {
+  .head .icon-button:disabled {
     visibility: hidden;
   }
   .log {
@@ -74,7 +74,7 @@ export const panelStyles = css`
     padding: 20px 16px;
   }
   :host([layout="page"]) .turns,
-  :host([layout="page"]) footer {
+  :host([layout="page"]) .foot {
     inline-size: 100%;
     max-inline-size: 760px;
     margin-inline: auto;
@@ -272,7 +272,7 @@ export const panelStyles = css`
   .problem.alone {
     margin-block: auto;
   }
-  footer {
+  .foot {
     position: relative;
     flex: none;
     padding-block: 8px max(14px, env(safe-area-inset-bottom));

@@ -90,7 +90,7 @@ export class ChatPanel extends LitElement {
     return html`
       <div class="chat" lang=${lang} dir=${dir} @keydown=${this.#onKey} @rag-open-mark=${this.#onOpenMark}>
         <div class="main" ?inert=${modal}>
-          <header>
+          <div class="head">
             <span class="logo">${chatIcon}</span>
             ${this.#heading()}
             <button
@@ -104,7 +104,7 @@ export class ChatPanel extends LitElement {
               ${newIcon}
             </button>
             <slot name="action"></slot>
-          </header>
+          </div>
           <div class="log" role="log" aria-label=${strings.conversation} tabindex="0" @scroll=${this.#onScroll}>
             <div class="turns">
               ${turns.length === 0 ? this.#beginning() : nothing}
@@ -115,7 +115,7 @@ export class ChatPanel extends LitElement {
               )}
             </div>
           </div>
-          <footer>
+          <div class="foot">
             ${
               this.atEnd
                 ? nothing
@@ -136,7 +136,7 @@ export class ChatPanel extends LitElement {
               @rag-ask=${this.#onAsk}
               @rag-stop=${this.#onStop}
             ></rag-composer>
-          </footer>
+          </div>
         </div>
         ${modal ? html`<div class="scrim" @click=${() => this.closeQuote()}></div>` : nothing}
         ${

@@ -118,10 +118,17 @@ function decodeMarks(address: string): string {
 }
 
 function withButtons(text: string, marks: readonly Mark[], labels: Labels): Node[] {
-  return text.split(/\[?\uE000(\d+)\uE001\]?/).flatMap((part, place): Node[] => {
-    const mark = place % 2 === 1 ? marks[Number(part)] : undefined;
-    if (mark) return [button(part, mark, labels)];
-    return part === "" ? [] : [document.createTextNode(part)];
+  const parts = text.split(/\[?\uE000(\d+)\uE001\]?/);
+  return parts.flatMap((part, place): Node[] => {
+    const mark = marks[Number(parts[place + 1])];
+    if (place % 2 === 1) return [];
+    if (!mark) return part === "" ? [] : [document.createTextNode(part)];
+    // A mark stays with the word before it: it never begins a line.
+    const [, before = "", word = ""] = /^([\s\S]*?)(\S{0,24}\s*)$/.exec(part) ?? [];
+    const together = document.createElement("span");
+    together.className = "together";
+    together.append(word, button(parts[place + 1] ?? "", mark, labels));
+    return before === "" ? [together] : [document.createTextNode(before), together];
   });
 }
 

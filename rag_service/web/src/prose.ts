@@ -107,6 +107,9 @@ export const prose = css`
     border: 0;
     border-block-start: 1px solid var(--line);
   }
+  .prose .together {
+    white-space: nowrap;
+  }
   .prose .mark {
     position: relative;
     min-inline-size: 1.55em;

@@ -1,6 +1,7 @@
 """What holds for the chunks of any document, whichever way tokens are counted and however small the limit."""
 
 from collections.abc import Sequence
+from functools import cache
 from uuid import uuid4
 
 import pytest
@@ -9,7 +10,7 @@ from ingest.blocks import Block, Extraction
 from ingest.chunking import PREFIX_SHARE, TextChunk, TokenSpans, chunk
 from tests.unit.ingest import support
 
-DOCUMENTS = support.documents()
+DOCUMENTS = {name: support.markdown(text) for name, text in support.documents().items()}
 LIMITS = [32, 220]
 
 
@@ -24,13 +25,23 @@ def limit(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(params=DOCUMENTS)
-def extraction(request: pytest.FixtureRequest) -> Extraction:
-    return support.markdown(DOCUMENTS[request.param])
+def document(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-def chunks(extraction: Extraction, spans: TokenSpans, limit: int) -> list[TextChunk]:
-    return chunk(extraction, spans, limit=limit)
+def extraction(document: str) -> Extraction:
+    return DOCUMENTS[document]
+
+
+@pytest.fixture
+def chunks(document: str, spans: TokenSpans, limit: int) -> Sequence[TextChunk]:
+    return _chunks(document, spans, limit)
+
+
+@cache
+def _chunks(document: str, spans: TokenSpans, limit: int) -> Sequence[TextChunk]:
+    return chunk(DOCUMENTS[document], spans, limit=limit)
 
 
 def short_headings(extraction: Extraction, spans: TokenSpans, limit: int) -> list[Block]:
