@@ -8,7 +8,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 WEB := rag_service/web
 WEB_SOURCES := $(shell find $(WEB) -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run test check fix bench eval web web-if-node sample-kb clean
+HAS_NODE := node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null
+NO_NODE := echo "No Node 20 or newer here: the pages are left out; the API and the commands work. Later: make web"
+
+.PHONY: help run test check fix bench eval web web-if-node web-check sample-kb clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +27,7 @@ check: $(VENV)/.dev ## lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	@if $(HAS_NODE); then $(MAKE) --no-print-directory web-check; else $(NO_NODE); fi
 
 fix: $(VENV)/.dev ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
@@ -38,11 +42,10 @@ eval: $(VENV)/.dev ## measure answer quality on a fresh server; fails on a regre
 web: $(WEB)/dist/widget.js ## build the pages; needs Node 20 or newer
 
 web-if-node:
-	@if node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; then \
-		$(MAKE) --no-print-directory web; \
-	else \
-		echo "No Node 20 or newer here: the pages are not built; the API and the commands work. Later: make web"; \
-	fi
+	@if $(HAS_NODE); then $(MAKE) --no-print-directory web; else $(NO_NODE); fi
+
+web-check: $(WEB)/node_modules/.installed
+	cd $(WEB) && npm run --silent check && npm test --silent
 
 $(WEB)/node_modules/.installed: $(WEB)/package-lock.json
 	cd $(WEB) && npm ci --no-audit --no-fund --silent
