@@ -15,7 +15,6 @@ import typer
 from rich.console import Console
 
 from evals import importers
-from evals.check import Check, check
 from evals.compare import compare, judge
 from evals.conditions import parse
 from evals.errors import EvalError, ResultsError
@@ -26,7 +25,6 @@ from evals.report import write_report
 from evals.results import Results, load
 from evals.runner import Plan, run_suite
 from evals.scoring import CUTOFFS
-from evals.serving import admin_key, in_process, is_local
 from evals.suite import Suite
 from evals.suite_files import load_suite
 from evals.tables import print_comparison, print_summary, print_verdict
@@ -104,6 +102,12 @@ async def _run(suite: Suite, plan: Plan, url: str | None, key: str | None, outpu
 
 @asynccontextmanager
 async def _target(url: str | None, key: str | None) -> AsyncIterator[Target]:
+    from evals.serving import (
+        admin_key,
+        in_process,
+        is_local,
+    )  # seconds of imports that a comparison can do without
+
     settings = load_settings()
     if url is not None:
         if not (key or is_local(url)):
@@ -169,6 +173,8 @@ def check_suite(
     Nothing of this machine's environment or data takes part. Without --fail-if the usual conditions hold. If a
     change is meant, copy the new results over the baseline and commit them with it.
     """
+    from evals.check import Check, check
+
     wanted = Check(
         suite=load_suite(suite),
         baseline=load(baseline),

@@ -2,6 +2,7 @@
 HTTP server that speaks OpenAI's protocol, and the app behind a real socket."""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -44,6 +45,17 @@ def _no_settings_from_outside() -> None:
     for name in list(os.environ):
         if name.startswith(("RAG_", "OPENAI_")) or name in ("DATABASE_URL", "CHROMA_URL", "REDIS_URL"):
             del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """A command run in this process sets up logging for itself; the next test must not live with that."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    for handler in [one for one in root.handlers if one not in handlers]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
