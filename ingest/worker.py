@@ -162,6 +162,8 @@ async def run_worker(settings: Settings) -> None:
         loading: asyncio.Task[Embedder] = asyncio.create_task(asyncio.to_thread(load_embedder, settings))
         await migrate(database)
         embedder = await loading
+        # The first batch is slow, as the precision is measured with it: better now than in the first job.
+        await embedder.embed_texts(["warm up"])
         async with Extractor(
             seconds=settings.extract_seconds, memory_mb=settings.extract_memory_mb
         ) as extractor:
