@@ -5,20 +5,20 @@ Exit codes: 0 all is well; 1 it was measured and is not well (a regression, or c
 """
 
 import asyncio
+import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from evals import importers
 from evals.compare import compare, judge
 from evals.conditions import parse
 from evals.errors import EvalError, ResultsError
-from evals.import_files import Imported
+from evals.import_command import imports
 from evals.progress import watched
 from evals.provenance import Target
 from evals.report import write_report
@@ -36,9 +36,6 @@ app = typer.Typer(
     help="Measures how good the answers are, and whether a change made them better.",
     no_args_is_help=True,
     add_completion=False,
-)
-imports = typer.Typer(
-    help="Make a suite, and documents to upload, of a public data set.", no_args_is_help=True
 )
 app.add_typer(imports, name="import")
 console = Console()
@@ -195,45 +192,21 @@ def _assignment(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-Source = Annotated[Path, typer.Argument(metavar="SRC")]
-Destination = Annotated[Path, typer.Argument(metavar="DEST", help="A folder that is made.")]
-
-
-@imports.command("beir")
-def import_beir(
-    source: Source,
-    destination: Destination,
-    language: Annotated[str, typer.Option(help="The language of its questions.")] = "en",
-) -> None:
-    """A BEIR folder: corpus.jsonl, queries.jsonl, qrels/test.tsv."""
-    _say(importers.import_beir(source, destination, language))
-
-
-@imports.command("squad")
-def import_squad(
-    source: Source,
-    destination: Destination,
-    language: Annotated[str, typer.Option(help="The language of its questions.")] = "en",
-) -> None:
-    """A JSON file in the form of SQuAD 1.1 or 2.0."""
-    _say(importers.import_squad(source, destination, language))
-
-
-def _say(done: Imported) -> None:
-    console.print(
-        f"{done.cases} cases in {done.suite}, {done.documents} documents in {done.folder}.\n"
-        f"Upload the documents: rag-ingest add {done.folder}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    for note in done.notes:
-        console.print(f"  {note}", highlight=False, soft_wrap=True)
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: what was measured is kept, and what was started is stopped."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def main() -> None:
     """The entry point: our own errors are one sentence, not a trace."""
     try:
-        app()
+        with _terminated_like_interrupted():
+            app()
     except RagError as error:
         Console(stderr=True).print(f"rag-eval: {error.detail}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -112,6 +112,11 @@ async def _start(
     except RagError as error:
         startup.failure, startup.waiting_for = error, error.detail
         logger.critical("cannot start", extra={"reason": error.detail})
+    except Exception:
+        # A fault of ours: without a failure noted here the process would wait, unready, for ever.
+        startup.failure = RagError("The service cannot start: an unexpected error, which was logged.")
+        startup.waiting_for = startup.failure.detail
+        logger.critical("cannot start", exc_info=True)
 
 
 async def _build(

@@ -38,6 +38,11 @@ class Client:
         found = settings.local_endpoints()
         address = url or (found.api_url if found else f"http://{settings.host}:{settings.port}")
         if key is None:
+            if url is not None and (found is None or url.rstrip("/") != found.api_url):
+                raise ConfigurationError(
+                    f"No key for {url}: this machine's own admin key is not sent elsewhere. Give one with --key or "
+                    "RAG_API_KEY."
+                )
             try:
                 key = settings.admin_key_file.read_text().strip()
             except OSError as error:
