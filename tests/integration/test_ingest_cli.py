@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ingest.__main__ import app
 from rag_service.db.engine import Database
 from rag_service.settings import Settings
 from tests.conftest import SECRET
@@ -83,16 +85,15 @@ def papers(tmp_path: Path) -> Path:
     return folder
 
 
-async def test_files_and_folders_are_added_and_found_unchanged_the_second_time(
+async def test_files_and_folders_are_added_and_only_what_changed_the_second_time(
     stand: Stand, command: Command, papers: Path, tmp_path: Path
 ) -> None:
     single = tmp_path / "single [b]file[].txt"
     single.write_text("A file of its own.")
     async with running(stand.worker().run()):
         first = await command("add", papers, single)
-        second = await command("add", papers, single)
         (papers / "plan.md").write_text("# Plan\n\nAnother plan.")
-        third = await command("add", papers / "plan.md")
+        second = await command("add", papers, single)
     assert first.row("plan.md") == ["plan.md", "added", "2", ""]
     assert first.row("deep/er/talk.pptx")[1] == "added"
     assert first.row(single.name) == [single.name, "added", "1", ""]
@@ -103,9 +104,9 @@ async def test_files_and_folders_are_added_and_found_unchanged_the_second_time(
     assert "hidden" not in first.out
     assert "Traceback" not in first.err
 
-    assert (second.code, second.row("plan.md")[1], second.row("secret.pdf")[1]) == (1, "unchanged", "failed")
-    assert second.out.splitlines()[-1] == "3 unchanged, 1 failed."
-    assert (third.code, third.row("plan.md")[1:3]) == (0, ["updated", "1"])
+    assert second.row("plan.md")[:3] == ["plan.md", "updated", "1"]
+    assert second.row(single.name)[1:] == ["unchanged", "", ""]
+    assert (second.code, second.out.splitlines()[-1]) == (1, "2 unchanged, 1 updated, 1 failed.")
     blobs = [path for path in stand.blobs.path("").parent.rglob("*") if path.is_file()]
     assert len(blobs) == await stand.sql("SELECT count(*) FROM document_versions")
 
@@ -129,25 +130,36 @@ async def test_what_is_too_large_fails_and_the_rest_is_handed_in_without_waiting
     assert await stand.sql("SELECT array_agg(state) FROM jobs") == ["queued"]
 
 
-async def test_what_cannot_be_done_is_one_sentence(stand: Stand, command: Command, tmp_path: Path) -> None:
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    (empty / "a.md").touch()
-    missing, unknown = await asyncio.gather(
-        command("add", tmp_path / "no such file.md"), command("add", "-k", "unknown", empty)
-    )
-    assert missing.code == 2
-    assert "no such file.md" in re.sub(r"\s*│\s*|\n", "", missing.err)
-    assert (unknown.code, unknown.out.strip()) == (2, "")
-    assert unknown.err.startswith("rag-ingest: There is no knowledge base called 'unknown'.")
-
-    (empty / "a.md").unlink()
-    command.environment = {"RAG_STATE_DIR": str(tmp_path / "nothing here")}
-    nothing, alone = await asyncio.gather(command("add", empty), command("worker"))
-    for said in (nothing, alone):
-        assert (said.code, said.out) == (2, "")
-        assert said.err.startswith(
-            f"rag-ingest: No server is running on {tmp_path / 'nothing here'}. Start it"
-        )
-        assert len(said.err.splitlines()) == 1
+async def test_an_unknown_knowledge_base_is_one_sentence(
+    stand: Stand, command: Command, papers: Path
+) -> None:
+    said = await command("add", "--knowledge-base", "unknown", papers)
+    assert (said.code, said.out.strip()) == (2, "")
+    assert said.err.startswith("rag-ingest: There is no knowledge base called 'unknown'.")
+    assert len(said.err.splitlines()) == 1
     assert await stand.sql("SELECT count(*) FROM documents") == 0
+
+
+async def test_without_a_running_server_the_way_to_one_is_told(command: Command, papers: Path) -> None:
+    nothing = papers.parent / "nothing here"
+    command.environment = {"RAG_STATE_DIR": str(nothing)}
+    said = await command("add", papers)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"rag-ingest: No server is running on {nothing}. Start it with `rag serve`")
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_path_that_does_not_exist_is_named(command: Command, papers: Path) -> None:
+    missing = papers / "no such file.md"
+    result = CliRunner().invoke(app, ["add", str(papers), str(missing)], env=command.environment)
+    assert result.exit_code == 2
+    said = " ".join(result.output.replace("│", " ").split())  # it stands in a box, on several lines
+    assert "There is no" in said and said.split("╰")[0].strip().endswith("no such file.md.")
+
+
+def test_an_empty_folder_is_nothing_to_add(command: Command, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    (empty / ".git").mkdir(parents=True)
+    (empty / ".git" / "config").touch()
+    result = CliRunner().invoke(app, ["add", str(empty)], env=command.environment)
+    assert (result.exit_code, result.output.strip()) == (0, "Nothing to add: no files there.")
