@@ -1,7 +1,6 @@
 """`rag-ingest`: bring documents in from the command line, and run the worker."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,6 @@ app = typer.Typer(
 console = Console()
 
 POLL_SECONDS = 0.3
-NICENESS = 10
 
 
 @dataclass
@@ -69,8 +67,6 @@ def add(
 @app.command()
 def worker() -> None:
     """Run the worker: it reads what is uploaded, until it is stopped."""
-    # Questions go first: reading documents takes what they leave of the processor, at start as well.
-    os.nice(NICENESS)
     from ingest.worker import run_worker
 
     asyncio.run(run_worker(load_settings()))
