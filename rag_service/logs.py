@@ -68,5 +68,5 @@ def configure(level: str) -> None:
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
     # These say at INFO what we already say, once for every request they make.
-    for name in ("httpx", "httpcore", "chromadb", "openai", "sentence_transformers", "alembic"):
+    for name in ("httpx", "httpx2", "httpcore", "langchain_openai", "chromadb", "openai", "sentence_transformers", "alembic"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -27,6 +27,8 @@ class Database:
         """
         self.engine: AsyncEngine = create_async_engine(
             _for_asyncpg(url),
+            # An error that prints its parameters would put questions and documents into the log.
+            hide_parameters=True,
             pool_size=pool,
             max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS,
