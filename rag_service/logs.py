@@ -57,6 +57,19 @@ def _redacted(value: object) -> object:
     return redact(str(value))
 
 
+# These say at INFO what we already say, once for every request they make.
+_CHATTY = (
+    "alembic",
+    "chromadb",
+    "httpcore",
+    "httpx",
+    "httpx2",
+    "langchain_openai",
+    "openai",
+    "sentence_transformers",
+)
+
+
 def configure(level: str) -> None:
     """Send every logger of this process through one JSON handler on stderr."""
     handler = logging.StreamHandler(sys.stderr)
@@ -67,6 +80,5 @@ def configure(level: str) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    # These say at INFO what we already say, once for every request they make.
-    for name in ("httpx", "httpx2", "httpcore", "langchain_openai", "chromadb", "openai", "sentence_transformers", "alembic"):
+    for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
