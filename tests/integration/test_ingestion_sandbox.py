@@ -31,8 +31,18 @@ asyncio.run(main())
 """
 
 
+_others: set[int] = set()
+"""Readers that were here before the test: those of servers that other tests keep."""
+
+
+@pytest.fixture(autouse=True)
+def _know_the_others() -> None:
+    _others.clear()
+    _others.update(child.pid for child in readers())
+
+
 @pytest.fixture
-async def extractor() -> AsyncIterator[Extractor]:
+async def extractor(_know_the_others: None) -> AsyncIterator[Extractor]:
     async with Extractor(seconds=SECONDS, memory_mb=512) as made:
         yield made
     assert not readers()
@@ -54,7 +64,9 @@ def endless(tmp_path: Path) -> Path:
 
 
 def readers(of: int | None = None) -> list[psutil.Process]:
-    return [child for child in psutil.Process(of).children() if "ingest.extract" in child.cmdline()]
+    """The readers that `of` has, this process by default, but for those that are another test's."""
+    children = psutil.Process(of).children()
+    return [child for child in children if "ingest.extract" in child.cmdline() and child.pid not in _others]
 
 
 def reader() -> psutil.Process:
