@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -25,8 +26,11 @@ from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 logger = logging.getLogger(__name__)
 
-SUPER_BATCH = 256
-"""Chunks embedded in one go; while the next are embedded, these are stored."""
+SUPER_BATCH = 128
+"""Chunks embedded and stored in one go."""
+
+AT_ONCE = 2
+"""Batches under way: while one is stored, another is embedded, and the embedder is never without work."""
 
 PROGRESS_SECONDS = 1.0
 """How old what a job's row says of its progress may be."""
@@ -159,21 +163,16 @@ class Pipeline:
             progress.done = len(ready)
 
         missing = _by_content([item for item in chunks if item.content_hash not in known])
-        storing: asyncio.Task[None] | None = None
-        try:
-            for start in range(0, len(missing), SUPER_BATCH):
-                batch = missing[start : start + SUPER_BATCH]
+        batches = [missing[start : start + SUPER_BATCH] for start in range(0, len(missing), SUPER_BATCH)]
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def embed(batch: Sequence[Sequence[TextChunk]]) -> None:
+            async with places:
                 vectors = await self.embedder.embed_texts([items[0].embedded for items in batch])
-                if storing is not None:
-                    await storing
-                storing = asyncio.create_task(self._store(collection, version.id, batch, vectors))
+                await self._store(collection, version.id, batch, vectors)
                 progress.done += sum(map(len, batch))
-            if storing is not None:
-                await storing
-        finally:
-            if storing is not None and not storing.done():
-                storing.cancel()
-                await asyncio.wait([storing])
+
+        await _all(map(embed, batches))
 
     async def _store(
         self, collection: str, version_id: UUID, batch: Sequence[Sequence[TextChunk]], vectors: Vectors
@@ -211,6 +210,17 @@ class Pipeline:
             await self.vectors.delete(collection_name(knowledge_base_id, self.embedder.fingerprint), ids)
         except VectorIndexUnavailable:
             logger.warning("vectors of an unwanted version were left", extra={"version_id": str(version_id)})
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all of it; the first failure ends the rest and is raised as it is."""
+    tasks = [asyncio.create_task(item) for item in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _by_content(chunks: Sequence[TextChunk]) -> list[list[TextChunk]]:

@@ -104,10 +104,12 @@ async def _start(stack: Stack, console: Console) -> None:
     with console.status("Starting …") as status:
         reachable = until_ready(
             http_url(stack.settings.host, stack.settings.port),
-            (stack.api, stack.worker),
+            (stack.api,),
             _patient_teller(status),
         )
         await all_or_first_error(stack.start(), reachable)
+        # Not before: it loads the same libraries, and the first answer would wait for its processor time.
+        await stack.worker.start()
 
 
 async def _watch(stack: Stack, stop: _Stop, ready: Ready | None, say: Say) -> None:

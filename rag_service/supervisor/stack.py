@@ -54,7 +54,7 @@ class Stack:
         self.worker = Child("worker", worker_command(), state_dir=state_dir, env=env, say=say)
 
     async def start(self) -> None:
-        """Start everything at once; the API and the worker wait for the database by themselves.
+        """Start everything but the worker at once; the API waits for the database by itself.
 
         Returns when the local PostgreSQL and Chroma answer.
 
@@ -63,7 +63,7 @@ class Stack:
         """
         write_private(self.settings.endpoints_file, _endpoints(self.settings).model_dump_json())
         servers = [server.start() for server in (self._postgres, self._chroma) if server is not None]
-        await all_or_first_error(*servers, self.api.start(), self.worker.start())
+        await all_or_first_error(*servers, self.api.start())
 
     async def stop(self) -> None:
         """Stop everything within ten seconds: first those that write, then where they write to."""
