@@ -11,8 +11,11 @@ from rag_service.db.models.knowledge import (
     Embedding,
     Job,
     KnowledgeBase,
+    StaleVectors,
+    UrlSource,
     VersionState,
 )
+from rag_service.db.models.outbox import IdempotencyKey, WebhookDelivery
 
 __all__ = [
     "ApiKey",
@@ -23,12 +26,16 @@ __all__ = [
     "DocumentVersion",
     "Embed",
     "Embedding",
+    "IdempotencyKey",
     "Job",
     "KeyRole",
     "KnowledgeBase",
     "Message",
     "MessageState",
     "Role",
+    "StaleVectors",
+    "UrlSource",
     "VersionState",
+    "WebhookDelivery",
     "new_id",
 ]

@@ -31,7 +31,16 @@ class Message(Base):
     """A question, or an answer with all that made it."""
 
     __tablename__ = "messages"
-    __table_args__ = (Index("ix_messages_conversation_id_id", "conversation_id", "id"),)
+    __table_args__ = (
+        Index("ix_messages_conversation_id_id", "conversation_id", "id"),
+        # Finds the answers that quote a document, when it is erased.
+        Index(
+            "ix_messages_sources",
+            "sources",
+            postgresql_using="gin",
+            postgresql_ops={"sources": "jsonb_path_ops"},
+        ),
+    )
 
     id: Mapped[Id]
     conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))

@@ -1,10 +1,10 @@
 """Knowledge bases, their documents and versions, chunks and embeddings."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -27,6 +27,13 @@ class KnowledgeBase(Base):
     embedding_model: Mapped[str] = mapped_column(
         String(200), doc="fingerprint of the model its vectors are of"
     )
+    previous_embedding_model: Mapped[str | None] = mapped_column(
+        String(200), doc="the one before a change of model, while processes that still use it may run"
+    )
+    language: Mapped[str | None] = mapped_column(String(35), doc="BCP 47, such as `en` or `bn`")
+    prompt: Mapped[str] = mapped_column(String(63), server_default="answer", doc="name of its answer prompt")
+    refusal_score: Mapped[float | None] = mapped_column(doc="in place of RAG_REFUSAL_SCORE")
+    chunk_tokens: Mapped[int | None] = mapped_column(doc="in place of RAG_CHUNK_TOKENS")
     created_at: Mapped[CreatedAt]
     deleted_at: Mapped[datetime | None]
 
@@ -43,11 +50,18 @@ class Document(Base):
             unique=True,
             postgresql_where=text("deleted_at IS NULL"),
         ),
+        Index("ix_documents_attributes", "attributes", postgresql_using="gin"),
+        Index("ix_documents_tags", "tags", postgresql_using="gin"),
     )
 
     id: Mapped[Id]
     knowledge_base_id: Mapped[UUID] = mapped_column(ForeignKey("knowledge_bases.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(255), doc="the uploaded file's name: for display only")
+    source: Mapped[str | None] = mapped_column(
+        Text, doc="what keeps it up to date: `sync:FOLDER`, `url:ID`, or nothing"
+    )
+    attributes: Mapped[dict[str, Any]] = mapped_column(server_default="{}", doc="metadata, usable as filters")
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     active_version_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("document_versions.id", ondelete="SET NULL", use_alter=True), index=True
     )
@@ -72,6 +86,7 @@ class DocumentVersion(Base):
     title: Mapped[str | None] = mapped_column(String(500))
     pages: Mapped[int | None]
     chunk_count: Mapped[int | None]
+    restored_from: Mapped[int | None] = mapped_column(doc="number of the version whose bytes it has again")
     created_at: Mapped[CreatedAt]
     activated_at: Mapped[datetime | None]
 
@@ -133,6 +148,42 @@ class Job(Base):
     fence: Mapped[int] = mapped_column(default=0, doc="grows with every claim; a stale one cannot commit")
     lease_until: Mapped[datetime | None]
     not_before: Mapped[datetime | None]
+    dispatched_at: Mapped[datetime | None] = mapped_column(doc="when Celery was last told of it")
     created_at: Mapped[CreatedAt]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+
+
+class StaleVectors(Base):
+    """A debt to the vector index: entries to be removed, entered with what made them stale, kept until they are."""
+
+    __tablename__ = "stale_vectors"
+
+    id: Mapped[Id]
+    collection: Mapped[str] = mapped_column(String(100))
+    chunk_ids: Mapped[list[UUID] | None] = mapped_column(ARRAY(Uuid()), doc="None: the whole collection")
+    created_at: Mapped[CreatedAt]
+
+
+class UrlSource(Base):
+    """A page or a sitemap whose documents are kept up to date."""
+
+    __tablename__ = "url_sources"
+    __table_args__ = (
+        Index("uq_url_sources_knowledge_base_id_url", "knowledge_base_id", "url", unique=True),
+        Index("ix_url_sources_next_at", "next_at"),
+    )
+
+    id: Mapped[Id]
+    knowledge_base_id: Mapped[UUID] = mapped_column(ForeignKey("knowledge_bases.id", ondelete="CASCADE"))
+    url: Mapped[str] = mapped_column(Text)
+    kind: Mapped[Literal["page", "sitemap"]] = mapped_column(String(16))
+    refresh_seconds: Mapped[int | None] = mapped_column(doc="None: fetched once")
+    etag: Mapped[str | None] = mapped_column(Text)
+    last_modified: Mapped[str | None] = mapped_column(Text)
+    next_at: Mapped[datetime | None] = mapped_column(doc="when it is due; None: never again")
+    lease_until: Mapped[datetime | None]
+    fetched_at: Mapped[datetime | None]
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error_detail: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[CreatedAt]
