@@ -7,7 +7,7 @@ under one embedding model; an entry is a chunk's id and its vector, nothing else
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -37,6 +37,10 @@ class VectorIndex(Protocol):
 
     async def delete(self, collection: str, ids: Sequence[UUID]) -> None:
         """Remove entries; unknown ids and collections are no error."""
+        ...
+
+    async def drop(self, collection: str) -> None:
+        """Remove a collection with all that is in it; an unknown one is no error."""
         ...
 
     async def search(self, collection: str, vector: Vectors, limit: int) -> list[tuple[UUID, float]]:
@@ -118,6 +122,12 @@ class ChromaIndex:
     async def _delete_batch(self, collection: str, ids: Sequence[UUID]) -> None:
         names = [str(id) for id in ids]
         await self._in(collection, lambda found: found.delete(ids=names))
+
+    async def drop(self, collection: str) -> None:
+        async with self._connected() as client:
+            self._collections.pop(collection, None)
+            with suppress(NotFoundError):
+                await client.delete_collection(collection)
 
     async def search(self, collection: str, vector: Vectors, limit: int) -> list[tuple[UUID, float]]:
         answer = await self._in(

@@ -25,6 +25,10 @@ class ExactIndex:
         for id in ids:
             self._collections.get(collection, {}).pop(id, None)
 
+    async def drop(self, collection: str) -> None:
+        await self.ping()
+        self._collections.pop(collection, None)
+
     async def search(self, collection: str, vector: Vectors, limit: int) -> list[tuple[UUID, float]]:
         await self.ping()
         stored = self._collections.get(collection)
