@@ -18,9 +18,9 @@ from ingest.sandbox import Extractor
 from ingest.upserts import GatheredUpserts
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
-from rag_service.db.models import Document, DocumentVersion, Job
+from rag_service.db.models import Job
 from rag_service.db.repositories.chunks import Chunks, Embeddings
-from rag_service.db.repositories.documents import Documents
+from rag_service.db.repositories.documents import Documents, ToRead
 from rag_service.db.repositories.jobs import Jobs, LostLease
 from rag_service.db.repositories.stale_vectors import Stale
 from rag_service.errors import DatabaseUnavailable, NotFound
@@ -49,15 +49,6 @@ class Progress:
     done: int = 0
     total: int = 0
     warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a job is about, and how: read when it begins."""
-
-    document: Document
-    version: DocumentVersion
-    chunk_tokens: int | None
 
 
 @dataclass(frozen=True)
@@ -90,19 +81,18 @@ class Pipeline:
         chunks: Sequence[TextChunk] = ()
         try:
             async with self._leased(job, progress):
-                work = await self._load(job)
-                async with self._alone_if_large(work.version.size):
-                    path = self.blobs.path(work.version.blob)
-                    extraction = await self.extractor.extract(path, work.document.name)
+                file = await self._load(job)
+                async with self._alone_if_large(file.size):
+                    extraction = await self.extractor.extract(self.blobs.path(file.blob), file.name)
                     progress.state, progress.warnings = "chunking", list(extraction.warnings)
-                    limit = min(work.chunk_tokens or self.chunk_tokens, self.embedder.max_tokens)
+                    limit = min(file.chunk_tokens or self.chunk_tokens, self.embedder.max_tokens)
                     chunks = await asyncio.to_thread(
                         chunk, extraction, self.embedder.token_spans, limit=limit
                     )
-                    await self._embed_and_store(job, work.version, chunks, progress)
+                    await self._embed_and_store(job, chunks, progress)
                 progress.state = "storing"
             # Behind the lease: the job's own end must not look like its loss to the renewal.
-            await self._activate(job, work.version, extraction, chunks)
+            await self._activate(job, extraction, chunks)
         except (LostLease, NotFound):
             await self._leave(job, chunks)
             raise
@@ -158,14 +148,11 @@ class Pipeline:
             lease=self.lease,
         )
 
-    async def _load(self, job: Job) -> Work:
+    async def _load(self, job: Job) -> ToRead:
         async with self.database.transaction() as session:
-            document, chunk_tokens = await Documents(session).to_read(job.document_id)
-            return Work(document, await Documents(session).version(job.version_id), chunk_tokens)
+            return await Documents(session).to_read(job.version_id)
 
-    async def _embed_and_store(
-        self, job: Job, version: DocumentVersion, chunks: Sequence[TextChunk], progress: Progress
-    ) -> None:
+    async def _embed_and_store(self, job: Job, chunks: Sequence[TextChunk], progress: Progress) -> None:
         """Embed what has no embedding yet, and store the rest at the same time.
 
         Chunks go by length, so that a batch holds texts of one size and little is padding.
@@ -175,13 +162,13 @@ class Pipeline:
         async with self.database.transaction() as session:
             # Holds the job's row: the document cannot be erased, nor the job taken over, before the chunks are in.
             await self._write(session, job, progress)
-            await Chunks(session).replace(version.id, [_row(version.id, item) for item in chunks])
+            await Chunks(session).replace(job.version_id, [_row(job.version_id, item) for item in chunks])
             known = await Embeddings(session).load(model, list({item.content_hash for item in chunks}))
 
         ready = [item for item in chunks if item.content_hash in known]
         if ready:
             vectors = np.stack([known[item.content_hash] for item in ready])
-            await self._upserts.upsert(collection, [item.id_in(version.id) for item in ready], vectors)
+            await self._upserts.upsert(collection, [item.id_in(job.version_id) for item in ready], vectors)
             progress.done = len(ready)
 
         missing = _by_content([item for item in chunks if item.content_hash not in known])
@@ -191,7 +178,7 @@ class Pipeline:
         async def embed(batch: Sequence[Sequence[TextChunk]]) -> None:
             async with places:
                 vectors = await self.embedder.embed_texts([items[0].embedded for items in batch])
-                await self._store(collection, version.id, batch, vectors)
+                await self._store(collection, job.version_id, batch, vectors)
                 progress.done += sum(map(len, batch))
 
         await _all(map(embed, batches))
@@ -208,14 +195,12 @@ class Pipeline:
             collection, ids, np.repeat(vectors, [len(items) for items in batch], axis=0)
         )
 
-    async def _activate(
-        self, job: Job, version: DocumentVersion, extraction: Extraction, chunks: Sequence[TextChunk]
-    ) -> None:
+    async def _activate(self, job: Job, extraction: Extraction, chunks: Sequence[TextChunk]) -> None:
         """Flip the document to this version and end the job, in one transaction; the old one's vectors are to go."""
         async with self.database.transaction() as session:
             await Jobs(session).finish(job, "succeeded")
             documents = Documents(session)
-            current = await documents.version(version.id)
+            current = await documents.version(job.version_id)
             current.media_type = extraction.media_type
             current.title = extraction.title
             current.pages = extraction.pages

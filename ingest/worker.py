@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -48,6 +49,8 @@ class Worker:
         self._eraser = Eraser(database, pipeline.vectors, pipeline.blobs)
         self._woken = asyncio.Event()
         self._erasing = asyncio.Event()
+        self._some_lost = False
+        self._lost_looked_up = 0.0
         self._running: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
@@ -95,12 +98,19 @@ class Worker:
         """Jobs to do. One that a worker died over is done alone: were it to blame, no other would suffer with it."""
         async with self._database.transaction() as session:
             jobs = Jobs(session)
-            if not await jobs.is_any_lost():
+            if not await self._is_any_lost(jobs):
                 return await jobs.claim(lease=self._pipeline.lease, limit=limit)
             if self._running:
                 return []
             lost = await jobs.claim_lost(lease=self._pipeline.lease)
             return [lost] if lost else []
+
+    async def _is_any_lost(self, jobs: Jobs) -> bool:
+        """Looked up once a second: leases run out by the clock alone."""
+        if time.monotonic() > self._lost_looked_up + 1:
+            self._some_lost = await jobs.is_any_lost()
+            self._lost_looked_up = time.monotonic() if not self._some_lost else 0.0
+        return self._some_lost
 
     def _begin(self, job: Job) -> None:
         task = asyncio.create_task(self._do(job))

@@ -20,9 +20,9 @@ SAMPLE = 640
 SLICE = 160
 
 
-def made_up_text(size: int) -> str:
+def made_up_text(size: int, *, seed: int = 7) -> str:
     """Paragraphs of sentences in the vocabulary of the sample documents; no two alike, the same in every run."""
-    chance = random.Random(7)
+    chance = random.Random(seed)
     vocabulary: list[str] = []
     for path in sorted(Settings(_env_file=None).sample_dir.glob("*.md")):
         vocabulary += [word for word in words(path.read_text()) if word.isascii()]

@@ -45,6 +45,16 @@ class Accepted:
 
 
 @dataclass(frozen=True)
+class ToRead:
+    """A version that is to be read, and how: `chunk_tokens` is its knowledge base's own limit, if it has one."""
+
+    blob: str
+    size: int
+    name: str
+    chunk_tokens: int | None
+
+
+@dataclass(frozen=True)
 class Erasable:
     """What is left of a deleted document. Its vectors are in the collections of the models named."""
 
@@ -141,11 +151,23 @@ class Documents:
             raise NotFound("There is no such document.", code="document_not_found")
         return found
 
-    async def to_read(self, document_id: UUID) -> tuple[Document, int | None]:
-        """A document and its knowledge base's own chunk size, if it has one. Raises NotFound."""
-        document = await self.get(document_id)
-        knowledge_base = await self._session.get_one(KnowledgeBase, document.knowledge_base_id)
-        return document, knowledge_base.chunk_tokens
+    async def to_read(self, version_id: UUID) -> ToRead:
+        """What a worker needs of a version. Raises NotFound where its document was deleted."""
+        row = (
+            await self._session.execute(
+                select(DocumentVersion.blob, DocumentVersion.size, Document.name, KnowledgeBase.chunk_tokens)
+                .join(Document, Document.id == DocumentVersion.document_id)
+                .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
+                .where(
+                    DocumentVersion.id == version_id,
+                    Document.deleted_at.is_(None),
+                    KnowledgeBase.deleted_at.is_(None),
+                )
+            )
+        ).first()
+        if row is None:
+            raise NotFound("There is no such document.", code="document_not_found")
+        return ToRead(*row)
 
     async def page(
         self, knowledge_base_id: UUID, *, after: UUID | None, limit: int
