@@ -29,7 +29,7 @@ from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 logger = logging.getLogger(__name__)
 
-SUPER_BATCH = 128
+BATCH = 128
 """Chunks embedded and stored in one go."""
 
 AT_ONCE = 2
@@ -153,47 +153,41 @@ class Pipeline:
             return await Documents(session).to_read(job.version_id)
 
     async def _embed_and_store(self, job: Job, chunks: Sequence[TextChunk], progress: Progress) -> None:
-        """Embed what has no embedding yet, and store the rest at the same time.
+        """Store the chunks, and a vector of each.
 
         Chunks go by length, so that a batch holds texts of one size and little is padding.
         """
-        model, collection = self.embedder.fingerprint, self._collection(job)
         progress.state, progress.total = "embedding", len(chunks)
         async with self.database.transaction() as session:
             # Holds the job's row: the document cannot be erased, nor the job taken over, before the chunks are in.
             await self._write(session, job, progress)
-            await Chunks(session).replace(job.version_id, [_row(job.version_id, item) for item in chunks])
-            known = await Embeddings(session).load(model, list({item.content_hash for item in chunks}))
-
-        ready = [item for item in chunks if item.content_hash in known]
-        if ready:
-            vectors = np.stack([known[item.content_hash] for item in ready])
-            await self._upserts.upsert(collection, [item.id_in(job.version_id) for item in ready], vectors)
-            progress.done = len(ready)
-
-        missing = _by_content([item for item in chunks if item.content_hash not in known])
-        batches = [missing[start : start + SUPER_BATCH] for start in range(0, len(missing), SUPER_BATCH)]
+            await Chunks(session).replace(job.version_id, (_row(job.version_id, item) for item in chunks))
+        contents = _by_content(chunks)
         places = asyncio.Semaphore(AT_ONCE)
 
-        async def embed(batch: Sequence[Sequence[TextChunk]]) -> None:
+        async def store(batch: Sequence[Sequence[TextChunk]]) -> None:
             async with places:
-                vectors = await self.embedder.embed_texts([items[0].embedded for items in batch])
-                await self._store(collection, job.version_id, batch, vectors)
-                progress.done += sum(map(len, batch))
+                vectors = await self._vectors_of([items[0] for items in batch])
+                ids = [item.id_in(job.version_id) for items in batch for item in items]
+                repeated = np.repeat(vectors, [len(items) for items in batch], axis=0)
+                await self._upserts.upsert(self._collection(job), ids, repeated)
+                progress.done += len(ids)
 
-        await _all(map(embed, batches))
+        await _all(store(contents[at : at + BATCH]) for at in range(0, len(contents), BATCH))
 
-    async def _store(
-        self, collection: str, version_id: UUID, batch: Sequence[Sequence[TextChunk]], vectors: Vectors
-    ) -> None:
-        """Store a vector for each group of chunks that say the same."""
-        by_hash = {items[0].content_hash: vector for items, vector in zip(batch, vectors, strict=True)}
+    async def _vectors_of(self, chunks: Sequence[TextChunk]) -> Vectors:
+        """Their vectors; what has none yet is embedded, and kept."""
+        model = self.embedder.fingerprint
         async with self.database.transaction() as session:
-            await Embeddings(session).save(self.embedder.fingerprint, by_hash)
-        ids = [item.id_in(version_id) for items in batch for item in items]
-        await self._upserts.upsert(
-            collection, ids, np.repeat(vectors, [len(items) for items in batch], axis=0)
-        )
+            known = await Embeddings(session).load(model, [item.content_hash for item in chunks])
+        missing = [item for item in chunks if item.content_hash not in known]
+        if missing:
+            vectors = await self.embedder.embed_texts([item.embedded for item in missing])
+            new = {item.content_hash: vector for item, vector in zip(missing, vectors, strict=True)}
+            async with self.database.transaction() as session:
+                await Embeddings(session).save(model, new)
+            known |= new
+        return np.stack([known[item.content_hash] for item in chunks])
 
     async def _activate(self, job: Job, extraction: Extraction, chunks: Sequence[TextChunk]) -> None:
         """Flip the document to this version and end the job, in one transaction; the old one's vectors are to go."""
