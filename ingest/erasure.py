@@ -17,10 +17,13 @@ logger = logging.getLogger(__name__)
 class Eraser:
     """Erases deleted documents, one at a time."""
 
-    def __init__(self, database: Database, vectors: VectorIndex, blobs: BlobStore) -> None:
+    def __init__(
+        self, database: Database, vectors: VectorIndex, blobs: BlobStore, *, keep_quotes: bool = False
+    ) -> None:
         self._database = database
         self._vectors = vectors
         self._blobs = blobs
+        self._keep_quotes = keep_quotes
 
     async def erase_one(self) -> bool:
         """Erase the next deleted document; False if there is none.
@@ -37,8 +40,8 @@ class Eraser:
             for version in found.versions:
                 await self._vectors.delete(collection, await Chunks(session).ids_of(version.id))
             # Before the commit: a file without a row would never be found again, a row without a file is.
-            for version in found.versions:
-                self._blobs.delete(version.blob)
-            await documents.erase(found.document_id)
+            for blob in found.blobs:
+                self._blobs.delete(blob)
+            await documents.erase(found.document_id, keep_quotes=self._keep_quotes)
         logger.info("document erased", extra={"document_id": str(found.document_id)})
         return True

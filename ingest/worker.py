@@ -34,11 +34,13 @@ LOOK_EVERY_SECONDS = 2.0
 class Worker:
     """Runs jobs until it is told to stop. A job that was begun is finished or handed back."""
 
-    def __init__(self, database: Database, pipeline: Pipeline, *, attempts: int) -> None:
+    def __init__(
+        self, database: Database, pipeline: Pipeline, *, attempts: int, keep_quotes: bool = False
+    ) -> None:
         self._database = database
         self._pipeline = pipeline
         self._attempts = attempts
-        self._eraser = Eraser(database, pipeline.vectors, pipeline.blobs)
+        self._eraser = Eraser(database, pipeline.vectors, pipeline.blobs, keep_quotes=keep_quotes)
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -176,7 +178,9 @@ async def run_worker(settings: Settings) -> None:
                 chunk_tokens=settings.chunk_tokens,
                 lease=timedelta(seconds=settings.job_lease_seconds),
             )
-            worker = Worker(database, pipeline, attempts=settings.job_attempts)
+            worker = Worker(
+                database, pipeline, attempts=settings.job_attempts, keep_quotes=settings.keep_quotes
+            )
             logger.info("worker ready")
             tasks = [asyncio.create_task(worker.run()), asyncio.create_task(listen(url, worker))]
             stopped = asyncio.create_task(stop.wait())
