@@ -36,6 +36,22 @@ class Versions:
             raise NotFound(f"This document has no version {number}.", code="version_not_found")
         return found
 
+    async def chosen(self, document: Document, number: int | None) -> DocumentVersion:
+        """The version of that number; where it is None the active one, or, before there is one, the newest.
+
+        Raises:
+            NotFound: the document has no such version.
+        """
+        if number is None:
+            number = await self._session.scalar(
+                select(DocumentVersion.number)
+                .where(DocumentVersion.document_id == document.id)
+                .order_by((DocumentVersion.id == document.active_version_id).desc().nulls_last())
+                .order_by(DocumentVersion.number.desc())
+                .limit(1)
+            )
+        return await self.numbered(document.id, number or 0)
+
     async def page(self, document_id: UUID, *, before: int | None, limit: int) -> list[DocumentVersion]:
         """Versions of a document, the newest first."""
         statement = (
