@@ -121,11 +121,12 @@ class UploadService:
 async def _enter(
     session: AsyncSession, knowledge_base: KnowledgeBase, files: Sequence[Stored], handling: Handling
 ) -> list[Taken]:
-    """What became of each file, in the order they were sent."""
+    """What became of each file."""
+    # Two uploads of the same files in another order would else wait for each other, for ever.
+    await KnowledgeBases(session).lock(knowledge_base)
     documents = Documents(session)
-    taken: dict[int, Taken] = {}
-    # Entered in order of their names: two uploads of the same files must not wait for each other.
-    for place, stored in sorted(enumerate(files), key=lambda item: item[1].name):
+    taken: list[Taken] = []
+    for stored in files:
         accepted = await documents.accept(
             knowledge_base,
             stored.name,
@@ -134,8 +135,8 @@ async def _enter(
             attributes=handling.attributes,
             tags=handling.tags,
         )
-        taken[place] = Taken(stored, accepted)
-    return [taken[place] for place in range(len(files))]
+        taken.append(Taken(stored, accepted))
+    return taken
 
 
 def _said(knowledge_base: KnowledgeBase, files: Sequence[Stored], handling: Handling) -> str:

@@ -131,9 +131,14 @@ class ChromaIndex:
             return await self._search(collection, vector, limit, None)
         found: list[tuple[UUID, float]] = []
         for start in range(0, len(ids), BATCH):
-            names = [str(id) for id in ids[start : start + BATCH]]
-            found += await self._search(collection, vector, limit, names)
+            names = await self._stored(collection, [str(id) for id in ids[start : start + BATCH]])
+            found += await self._search(collection, vector, limit, names) if names else []
         return sorted(found, key=lambda item: -item[1])[:limit]
+
+    async def _stored(self, collection: str, names: list[str]) -> list[str]:
+        """Those of the names that the collection has: a query that names another one is an error to Chroma."""
+        answer = await self._in(collection, lambda found: found.get(ids=names, include=[]))
+        return answer["ids"] if answer else []
 
     async def _search(
         self, collection: str, vector: Vectors, limit: int, names: list[str] | None

@@ -65,6 +65,17 @@ class KnowledgeBases:
         await self._session.flush()
         return found
 
+    async def lock(self, knowledge_base: KnowledgeBase) -> None:
+        """Let no one else who locks it, or deletes it, go on until the transaction ends. Raises NotFound if it was
+        deleted."""
+        living = await self._session.scalar(
+            select(KnowledgeBase.id)
+            .where(KnowledgeBase.id == knowledge_base.id, KnowledgeBase.deleted_at.is_(None))
+            .with_for_update(key_share=True)
+        )
+        if living is None:
+            raise no_such(knowledge_base.slug)
+
     async def hide(self, slug: str) -> UUID:
         """Take a knowledge base out of sight; its slug is free again. Returns its id.
 
