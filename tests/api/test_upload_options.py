@@ -3,8 +3,8 @@
 import asyncio
 import io
 import json
-import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -264,18 +264,25 @@ async def test_a_full_disk_is_told_and_leaves_nothing_behind(
     assert (await post(quoting, slug, ("a.txt", b"Comets."))).status_code == 202
 
 
+@pytest.fixture
+def no_room_for_spools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What of an upload is too large for memory goes to a file that has no room."""
+    with Path("/dev/full").open("r+b", buffering=0) as full:
+        monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full)
+        yield
+        monkeypatch.undo()
+
+
+@pytest.mark.usefixtures("no_room_for_spools")
 async def test_a_disk_that_is_full_while_the_upload_comes_in_is_told(
-    quoting: Server, new_base: NewBase, monkeypatch: pytest.MonkeyPatch
+    quoting: Server, new_base: NewBase
 ) -> None:
     slug = await new_base(quoting)
-    # What is larger than a spool goes to a file that has no room.
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Path("/dev/full").open("r+b", buffering=0))
     answer = await post(quoting, slug, ("a.txt", b"x" * 500_000))
     check_problem(answer, 507, "disk_full")
     assert await documents(quoting, slug) == []
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs a socket's half-close")
 @pytest.mark.parametrize(
     ("length", "body", "status"),
     [
@@ -313,6 +320,10 @@ async def test_a_field_that_is_too_long_or_one_of_too_many_is_refused(quoting: S
         check_problem(await post(quoting, "default", file, data=form), 400, "bad_request")
 
 
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 async def test_a_store_that_is_cut_off_keeps_nothing(tmp_path: Path) -> None:
     async def cut() -> Any:
         yield b"some"
@@ -320,7 +331,7 @@ async def test_a_store_that_is_cut_off_keeps_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(ConnectionError):
         await BlobStore(tmp_path).put(cut(), limit=100)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert files_in(tmp_path) == []
 
 
 async def test_a_document_uploaded_into_a_base_that_is_being_deleted_is_not_left_over(serve: Serve) -> None:
