@@ -100,6 +100,18 @@ async def test_a_knowledge_base_is_made_once(quoting: Server) -> None:
     check_problem(await quoting.http.post(BASES, json=body, headers=key()), 409, "knowledge_base_exists")
 
 
+async def test_an_embed_is_made_once(quoting: Server) -> None:
+    headers, body = key(), {"name": "Site", "origins": ["https://once.example"]}
+    answers = await asyncio.gather(
+        *(quoting.http.post("/api/v1/embeds", json=body, headers=headers) for _ in range(5))
+    )
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    body["origins"] = ["https://other.example"]
+    other = await quoting.http.post("/api/v1/embeds", json=body, headers=headers)
+    check_problem(other, 422, "idempotency_key_reused")
+
+
 async def test_keys_of_two_callers_have_nothing_to_do_with_each_other(quoting: Server) -> None:
     headers = key()
     _, other = await quoting.services.keys.create("another admin", "admin")

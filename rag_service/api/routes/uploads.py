@@ -20,10 +20,12 @@ from rag_service.errors import InvalidInput
 
 BLOCK = 1024 * 1024
 
-MAX_FILES = 1000
+MAX_FILES = 200
+"""In one upload: each may be an open file until all are in."""
+
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 64 * 1024
-SPOOL_BYTES = 64 * 1024
+SPOOL_BYTES = 256 * 1024
 """What is kept of a file in memory while it comes in; what is more goes to disk."""
 
 
@@ -50,7 +52,7 @@ async def upload_documents(
     once: OnceOnly,
     on_conflict: Annotated[OnConflict | None, Query(description="as the field of the form")] = None,
 ) -> UploadAnswer:
-    """Hand files in, all of them or none. They are read in the background: follow the jobs to see when they can be
+    """Hand up to 200 files in, all of them or none. They are read in the background: follow the jobs to see when they can be
     asked. With an `Idempotency-Key` the same upload can be sent again safely."""
     if form.on_conflict and on_conflict and form.on_conflict != on_conflict:
         raise InvalidInput("on_conflict is given twice, in the address and in the form, and differs.")

@@ -12,7 +12,7 @@ from rag_service.db.repositories.documents import OnConflict
 
 
 class UploadForm(Request):
-    files: list[UploadFile] = Field(min_length=1, description="one or more files")
+    files: list[UploadFile] = Field(min_length=1, description="one or more files, 200 at most")
     on_conflict: OnConflict | None = Field(
         default=None,
         description="what becomes of a file whose name a document has: a new `version` of it (the default), `skip` "
