@@ -20,10 +20,13 @@ logger = logging.getLogger(__name__)
 class Eraser:
     """Does one piece of work at a time; several workers share it."""
 
-    def __init__(self, database: Database, vectors: VectorIndex, blobs: BlobStore) -> None:
+    def __init__(
+        self, database: Database, vectors: VectorIndex, blobs: BlobStore, *, keep_quotes: bool = False
+    ) -> None:
         self._database = database
         self._vectors = vectors
         self._blobs = blobs
+        self._keep_quotes = keep_quotes
 
     async def run_one(self) -> bool:
         """Do the next piece; False if there is none.
@@ -44,13 +47,15 @@ class Eraser:
                 for model in found.embedding_models:
                     await Stale(session).enter(collection_name(found.knowledge_base_id, model), ids)
             # Before the commit: a file without a row would never be found again, a row without a file is.
-            for version in found.versions:
-                self._blobs.delete(version.blob)
-            await documents.erase(found.document_id)
+            for blob in found.blobs:
+                self._blobs.delete(blob)
+            await documents.erase(found.document_id, keep_quotes=self._keep_quotes)
         logger.info("document erased", extra={"document_id": str(found.document_id)})
         return True
 
     async def _erase_knowledge_base(self) -> bool:
+        if self._keep_quotes:  # its conversations hang on it: it stays, hidden
+            return False
         async with self._database.transaction() as session:
             found = await KnowledgeBases(session).next_to_erase()
             if found is None:

@@ -41,12 +41,20 @@ OUTAGE_LIMIT = timedelta(days=1)
 class Worker:
     """Runs jobs until it is told to stop, up to `at_once` together. A job that was begun is finished or handed back."""
 
-    def __init__(self, database: Database, pipeline: Pipeline, *, attempts: int, at_once: int = 1) -> None:
+    def __init__(
+        self,
+        database: Database,
+        pipeline: Pipeline,
+        *,
+        attempts: int,
+        at_once: int = 1,
+        keep_quotes: bool = False,
+    ) -> None:
         self._database = database
         self._pipeline = pipeline
         self._attempts = attempts
         self._at_once = at_once
-        self._eraser = Eraser(database, pipeline.vectors, pipeline.blobs)
+        self._eraser = Eraser(database, pipeline.vectors, pipeline.blobs, keep_quotes=keep_quotes)
         self._woken = asyncio.Event()
         self._erasing = asyncio.Event()
         self._some_lost = False
@@ -275,7 +283,13 @@ async def run_worker(settings: Settings) -> None:
                 chunk_tokens=settings.chunk_tokens,
                 lease=timedelta(seconds=settings.job_lease_seconds),
             )
-            worker = Worker(database, pipeline, attempts=settings.job_attempts, at_once=settings.worker_jobs)
+            worker = Worker(
+                database,
+                pipeline,
+                attempts=settings.job_attempts,
+                at_once=settings.worker_jobs,
+                keep_quotes=settings.keep_quotes,
+            )
             logger.info("worker ready")
             tasks = [asyncio.create_task(worker.run()), asyncio.create_task(listen(url, worker))]
             stopped = asyncio.create_task(stop.wait())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.formparsers import MultiPartParser
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from rag_service import __version__
@@ -24,6 +25,8 @@ from rag_service.api.routes import (
     jobs,
     knowledge_bases,
     search,
+    uploads,
+    versions,
 )
 from rag_service.auth.embeds import HOME, EmbedService
 from rag_service.auth.service import KeyService
@@ -36,6 +39,7 @@ from rag_service.db.repositories.conversations import mark_interrupted
 from rag_service.db.repositories.embeds import Embeds
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.documents.service import DocumentService
+from rag_service.documents.uploads import UploadService
 from rag_service.errors import RagError
 from rag_service.knowledge.embeddings import Embedder, load_embedder
 from rag_service.knowledge.retriever import Retriever
@@ -87,9 +91,10 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
         redoc_url=None,
     )
     app.state.startup = startup
+    MultiPartParser.spool_max_size = uploads.SPOOL_BYTES  # its own would be a megabyte of memory a file
     problems.install(app)
     app.include_router(health.router)
-    for module in (chat, conversations, embeds, knowledge_bases, documents, jobs, search):
+    for module in (chat, conversations, embeds, knowledge_bases, uploads, documents, versions, jobs, search):
         app.include_router(module.router, prefix=API)
     app.include_router(embeds.public, prefix=API)
     app.add_middleware(BodyLimit, json_bytes=JSON_BYTES, upload_bytes=settings.max_upload_bytes)
@@ -142,7 +147,7 @@ async def _build(
             await Embeds(session).ensure(HOME, "The server's own chat page", default)
         if interrupted := await mark_interrupted(session):
             logger.warning("answers were cut short by the last stop", extra={"count": interrupted})
-    vectors = ChromaIndex(settings.chroma_url)
+    vectors, blobs = ChromaIndex(settings.chroma_url), BlobStore(settings.blob_dir)
     retriever = Retriever(database, vectors, embedder)
     chat_service = ChatService(settings, database, retriever, embedder, model)
     stack.push_async_callback(chat_service.close)
@@ -152,9 +157,8 @@ async def _build(
         keys=keys,
         embeds=EmbedService(database, settings.secret(), home=settings.offers_home_chat),
         chat=chat_service,
-        documents=DocumentService(
-            database, BlobStore(settings.blob_dir), max_file_bytes=settings.max_file_bytes
-        ),
+        documents=DocumentService(database, blobs),
+        uploads=UploadService(database, blobs, max_file_bytes=settings.max_file_bytes),
         retriever=retriever,
         embedder=embedder,
         vectors=vectors,

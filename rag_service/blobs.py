@@ -1,14 +1,31 @@
 """Original files, kept as they came, under names that the server makes."""
 
 import asyncio
+import errno
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from rag_service.errors import TooLarge
+from rag_service.errors import StorageFull, TooLarge
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def room_needed() -> Iterator[None]:
+    """Raises StorageFull where what is written within finds no room on the disk, or no quota."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise StorageFull(
+            "The server's disk is full: nothing of this upload was kept. Make room and send it again."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -31,7 +48,12 @@ class BlobStore:
 
         Raises:
             TooLarge: more than `limit` bytes came; nothing is kept.
+            StorageFull: the disk is full; nothing is kept.
         """
+        with room_needed():
+            return await self._put(chunks, limit)
+
+    async def _put(self, chunks: AsyncIterator[bytes], limit: int) -> StoredBlob:
         name = uuid4().hex
         final = self.path(name)
         temporary = final.with_suffix(".part")
@@ -52,8 +74,9 @@ class BlobStore:
             file.close()
             temporary.rename(final)
         finally:
-            file.close()
+            # First: closing writes what is buffered, and fails again where there is no room for it.
             temporary.unlink(missing_ok=True)
+            file.close()
         return StoredBlob(name, digest.hexdigest(), size)
 
     def path(self, name: str) -> Path:

@@ -9,6 +9,7 @@
     ├── Conflict          409  clashes with what is there
     ├── TooLarge          413  more bytes than the limit
     ├── UnreadableDocument 415 a file from which no text can be had; names the file and the way out
+    ├── StorageFull       507  the disk has no room for what was sent
     └── Unavailable       503  something we depend on does not answer; worth trying again
         ├── DatabaseUnavailable
         ├── VectorIndexUnavailable
@@ -80,6 +81,12 @@ class UnreadableDocument(RagError):
     code = "unreadable_document"
     status = 415
     title = "No text can be read from the file"
+
+
+class StorageFull(RagError):
+    code = "disk_full"
+    status = 507
+    title = "No room left"
 
 
 class Unavailable(RagError):

@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     )
     job_attempts: Annotated[int, Field(ge=1)] = 4
 
+    keep_quotes: bool = Field(
+        default=False, description="whether stored answers keep what they quote of a document that is erased"
+    )
+
     retrieve_chunks: Annotated[int, Field(ge=1, le=50)] = 8
     refusal_score: Annotated[float, Field(ge=-1, le=1)] = Field(
         default=0.3, description="best cosine similarity below which a question counts as not covered"

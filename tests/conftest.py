@@ -229,7 +229,7 @@ async def _worker(
         chunk_tokens=settings.chunk_tokens,
         lease=timedelta(seconds=settings.job_lease_seconds),
     )
-    return Worker(database, pipeline, attempts=settings.job_attempts)
+    return Worker(database, pipeline, attempts=settings.job_attempts, keep_quotes=settings.keep_quotes)
 
 
 @pytest.fixture

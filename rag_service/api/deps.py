@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
@@ -13,7 +13,9 @@ from rag_service.auth.principal import Principal, Role
 from rag_service.auth.service import KeyService
 from rag_service.chat.service import ChatService
 from rag_service.db.engine import Database
+from rag_service.db.repositories.idempotency import Once
 from rag_service.documents.service import DocumentService
+from rag_service.documents.uploads import UploadService
 from rag_service.errors import Forbidden, Unavailable
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.retriever import Retriever
@@ -31,6 +33,7 @@ class Services:
     embeds: EmbedService
     chat: ChatService
     documents: DocumentService
+    uploads: UploadService
     retriever: Retriever
     embedder: Embedder
     vectors: VectorIndex
@@ -111,9 +114,13 @@ class ProtectedRoute(APIRoute):
 
         async def prove_then_handle(request: Request) -> Response:
             request.state.principal = await requires.prove(request)
+            await self.before_body(request)
             return await handle(request)
 
         return prove_then_handle
+
+    async def before_body(self, request: Request) -> None:
+        """What is done between the proof and the reading of the body. Nothing, here."""
 
 
 def _find_requirement(dependant: Dependant) -> Requires | None:
@@ -124,5 +131,21 @@ def _find_requirement(dependant: Dependant) -> Requires | None:
             return found
     return None
 
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="makes it safe to send the same request again within 24 hours: it gets the first one's answer",
+    ),
+]
+
+
+def _once(principal: Admin, idempotency_key: IdempotencyKey = None) -> Once:
+    return Once(principal.subject, idempotency_key)
+
+
+OnceOnly = Annotated[Once, Depends(_once)]
 
 Limit = Annotated[int, Query(ge=1, le=200, description="how many a page holds")]

@@ -63,7 +63,8 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 def _field(item: Mapping[str, Any]) -> str:
     """Which field an error is about. What is no JSON has no fields, only a place where it breaks off."""
     place, *path = item["loc"]
-    return str(place) if item["type"] == "json_invalid" or not path else ".".join(map(str, path))
+    is_place = item["type"] == "json_invalid" and path and isinstance(path[0], int)
+    return str(place) if is_place or not path else ".".join(map(str, path))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

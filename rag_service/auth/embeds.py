@@ -1,7 +1,9 @@
 """Visitors of a page: an embed's public id and an allowed origin yield a short-lived token."""
 
+import json
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +14,7 @@ from rag_service.auth.principal import Principal
 from rag_service.db.engine import Database
 from rag_service.db.models import Embed
 from rag_service.db.repositories.embeds import Embeds, LivingEmbed
+from rag_service.db.repositories.idempotency import Answer, Once
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 
@@ -43,18 +46,31 @@ class EmbedService:
         # A key of its own: a token of a visitor can never pass for anything else that is signed.
         self._secret = f"visitor-token:{secret}"
 
-    async def create(self, name: str, knowledge_base: str, origins: list[str]) -> LivingEmbed:
-        """A new embed.
+    async def create(
+        self,
+        name: str,
+        knowledge_base: str,
+        origins: list[str],
+        *,
+        once: Once,
+        tell: Callable[[LivingEmbed], Answer],
+    ) -> Answer:
+        """A new embed; what `tell` makes of it.
 
         Raises:
             NotFound: no such knowledge base.
-            InvalidInput: an origin is none.
+            InvalidInput: an origin is none, or the request's key came with another request before.
         """
+        cleaned = [clean_origin(origin) for origin in origins]
         async with self._database.transaction() as session:
             found = await KnowledgeBases(session).by_slug(knowledge_base)
-            embed_id = f"emb_{secrets.token_urlsafe(12)}"
-            cleaned = [clean_origin(origin) for origin in origins]
-            return LivingEmbed(await Embeds(session).add(embed_id, name, found, cleaned), found)
+
+            async def create() -> Answer:
+                embed_id = f"emb_{secrets.token_urlsafe(12)}"
+                return tell(LivingEmbed(await Embeds(session).add(embed_id, name, found, cleaned), found))
+
+            said = json.dumps(["embed", name, str(found.id), cleaned])
+            return await once.answer(session, said, create)
 
     async def all(self) -> list[LivingEmbed]:
         async with self._database.transaction() as session:

@@ -24,6 +24,7 @@ from rag_service.chat.events import Citation, Delta, Done, Event, Source, Source
 from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import transcript
 from rag_service.chat.prompts import Prompt
+from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.retriever import Hit, Retriever
@@ -75,6 +76,9 @@ class Turn:
     owner: str
     question: str
     record: Record
+    refusal_score: float
+    prompt: str = "answer"
+    filters: Filters = NO_FILTERS
     history: Sequence[BaseMessage] = ()
     query: str = ""
     hits: Sequence[Hit] = ()
@@ -88,8 +92,8 @@ class Answering:
     embedder: Embedder
     model: ChatModel | None
     prompts: dict[str, Prompt]
+    answer_prompts: dict[str, Prompt]
     retrieve_chunks: int
-    refusal_score: float
     context_tokens: int
     load_history: Callable[[Turn], Awaitable[Sequence[BaseMessage]]]
     save: Callable[[Turn], Awaitable[None]]
@@ -133,14 +137,16 @@ class Answering:
         return "\n".join([*asked[-1:], turn.question])
 
     async def _retrieve(self, turn: Turn) -> Turn:
-        found = await self.retriever.retrieve(turn.query, turn.knowledge_base_id, limit=self.retrieve_chunks)
+        found = await self.retriever.retrieve(
+            turn.query, turn.knowledge_base_id, limit=self.retrieve_chunks, filters=turn.filters
+        )
         turn.record.timings |= found.timings
         return replace(turn, hits=found.hits)
 
     async def _answer(self, turns: AsyncIterator[Turn]) -> AsyncIterator[tuple[Turn, Event]]:
         async for turn in turns:
             sources = self._sources(turn.hits)
-            if not turn.hits or turn.hits[0].score < self.refusal_score:
+            if not turn.hits or turn.hits[0].score < turn.refusal_score:
                 sources = []
             yield turn, Sources(sources)
             async with aclosing(self._text(turn, sources)) as events:
@@ -216,7 +222,7 @@ class Answering:
         """The model's answer with its citations checked. Raises ModelUnavailable."""
         before = time.perf_counter()
         record = turn.record
-        system, question = self.prompts["answer"], self.prompts["question"]
+        system, question = self._system(turn), self.prompts["question"]
         messages = [
             system.message(),
             *turn.history,
@@ -234,6 +240,12 @@ class Answering:
             yield event
         record.usage = completion.usage
         record.finish_reason = completion.finish_reason or "stop"
+
+    def _system(self, turn: Turn) -> Prompt:
+        """The prompt that the knowledge base names. One whose file was taken away does not keep it from answering."""
+        if turn.prompt not in self.answer_prompts:
+            logger.warning("answering with the prompt `answer`", extra={"missing_prompt": turn.prompt})
+        return self.answer_prompts.get(turn.prompt, self.answer_prompts["answer"])
 
 
 def _source(number: int, hit: Hit) -> Source:

@@ -78,3 +78,20 @@ def load_prompt(folder: Path, name: str) -> Prompt:
         template=template,
         sha256=hashlib.sha256(raw.encode()).hexdigest(),
     )
+
+
+def load_answer_prompts(folder: Path) -> dict[str, Prompt]:
+    """The prompts that a knowledge base can choose from for its answers: system prompts in files that begin with
+    `answer`, by the file's name without its ending.
+
+    Raises:
+        ConfigurationError: one is not well formed, or there is none called `answer`.
+    """
+    names = {"answer", *(path.stem for path in folder.glob("answer*.md"))}
+    found = {name: load_prompt(folder, name) for name in sorted(names)}
+    for name, prompt in found.items():
+        if prompt.role == "system" and prompt.template.input_variables:
+            raise ConfigurationError(
+                f"The prompt {folder / name}.md has variables; a system prompt that begins with `answer` has none."
+            )
+    return {name: prompt for name, prompt in found.items() if prompt.role == "system"}

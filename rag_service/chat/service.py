@@ -13,14 +13,16 @@ from langchain_core.runnables import Runnable
 
 from rag_service.auth.principal import Principal
 from rag_service.chat.chains import Answering, Record, Turn, rounded
-from rag_service.chat.events import TERMINAL, Done, Event, Failed, Start
+from rag_service.chat.events import TERMINAL, Citation, Done, Event, Failed, Source, Start
 from rag_service.chat.llm import ChatModel
 from rag_service.chat.memory import WINDOW_MESSAGES, window
-from rag_service.chat.prompts import load_prompt
+from rag_service.chat.prompts import load_answer_prompts, load_prompt
 from rag_service.db.engine import Database
 from rag_service.db.models import Conversation, Message, MessageState, new_id
 from rag_service.db.repositories.conversations import Conversations
+from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases, no_such
+from rag_service.db.repositories.quotes import Quoted, Quotes
 from rag_service.errors import InvalidInput, NotFound, RagError
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.retriever import Retriever
@@ -86,19 +88,29 @@ class ChatService:
         self._history_tokens = settings.history_tokens
         self._count = model.tokens.count if model else estimate_tokens
         self._runs: dict[UUID, tuple[Run, str]] = {}
+        self._refusal_score = settings.refusal_score
+        self._keep_quotes = settings.keep_quotes
+        answer_prompts = load_answer_prompts(settings.prompts_dir)
+        self._prompt_names = list(answer_prompts)
         self._chain: Runnable[Turn, Event] = Answering(
             retriever=retriever,
             embedder=embedder,
             model=model,
-            prompts={
-                name: load_prompt(settings.prompts_dir, name) for name in ("answer", "question", "condense")
-            },
+            prompts={name: load_prompt(settings.prompts_dir, name) for name in ("question", "condense")},
+            answer_prompts=answer_prompts,
             retrieve_chunks=settings.retrieve_chunks,
-            refusal_score=settings.refusal_score,
             context_tokens=settings.context_tokens,
             load_history=self._load_history,
             save=self._save_complete,
         ).chain()
+
+    def check_prompt(self, name: str) -> None:
+        """Raises InvalidInput where there is no answer prompt of that name."""
+        if name not in self._prompt_names:
+            raise InvalidInput(
+                f"There is no answer prompt called {name!r}. Those that exist: {', '.join(self._prompt_names)}.",
+                code="unknown_prompt",
+            )
 
     async def begin(
         self,
@@ -108,6 +120,7 @@ class ChatService:
         conversation_id: UUID | None = None,
         parent_message_id: UUID | None = None,
         knowledge_base: str | None = None,
+        filters: Filters = NO_FILTERS,
     ) -> Run:
         """Save the question and set the answer going.
 
@@ -130,12 +143,11 @@ class ChatService:
                 parent = None
             else:
                 conversation = await conversations.get(conversation_id)
-                if knowledge_base is not None:
-                    found = await KnowledgeBases(session).by_slug(knowledge_base)
-                    if found.id != conversation.knowledge_base_id:
-                        raise InvalidInput(
-                            "The conversation is about another knowledge base; start a new one."
-                        )
+                bases = KnowledgeBases(session)
+                mine = conversation.knowledge_base_id
+                found = await (bases.by_slug(knowledge_base) if knowledge_base else bases.get(mine))
+                if found.id != mine:
+                    raise InvalidInput("The conversation is about another knowledge base; start a new one.")
                 parent = await self._parent(conversations, conversation, parent_message_id)
             _, answer = await conversations.add_turn(conversation, question, parent)
         turn = Turn(
@@ -145,6 +157,9 @@ class ChatService:
             owner=principal.subject,
             question=question,
             record=Record(),
+            refusal_score=self._refusal_score if found.refusal_score is None else found.refusal_score,
+            prompt=found.prompt,
+            filters=filters,
         )
         run = Run(new_id(), conversation.id, answer.id)
         run.publish(Start(run.id, conversation.id, answer.id))
@@ -229,13 +244,18 @@ class ChatService:
 
     async def _save(self, turn: Turn, state: MessageState, code: str | None) -> None:
         record = turn.record
+        told = Quoted(record.text, _plain(record.sources), _plain(record.citations))
         async with self._database.transaction() as session:
+            if not self._keep_quotes:
+                # A document that was deleted while it was being quoted must not come back with the answer.
+                gone = await Quotes(session).gone({source.document_id for source in record.sources})
+                told = told.without(gone)
             await Conversations(session, turn.owner).finish(
                 turn.message_id,
                 state=state,
-                content=record.text,
-                sources=[_plain(source) for source in record.sources],
-                citations=[_plain(citation) for citation in record.citations],
+                content=told.content,
+                sources=told.sources,
+                citations=told.citations,
                 retrieval_query=record.query or None,
                 model=record.model,
                 prompts=record.prompts,
@@ -265,6 +285,9 @@ def _title(question: str) -> str:
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
 
 
-def _plain(record: Any) -> dict[str, Any]:
-    """A dataclass as JSON knows it."""
-    return {key: str(value) if isinstance(value, UUID) else value for key, value in asdict(record).items()}
+def _plain(records: Sequence[Source | Citation]) -> list[dict[str, Any]]:
+    """Dataclasses as JSON knows them."""
+    return [
+        {key: str(value) if isinstance(value, UUID) else value for key, value in asdict(record).items()}
+        for record in records
+    ]

@@ -1,16 +1,19 @@
-"""Accepting uploads: bytes to the blob store, then document, version and job in one transaction."""
+"""Documents: listed, described, deleted; their chunks, versions and original files."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.models import Chunk, Document, DocumentVersion, Job, KnowledgeBase
 from rag_service.db.repositories.chunks import Chunks
-from rag_service.db.repositories.documents import Accepted, Documents, clean_name
+from rag_service.db.repositories.documents import Documents
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
-from rag_service.errors import NotFound, TooLarge
+from rag_service.db.repositories.versions import Versions
+from rag_service.errors import NotFound
 
 
 @dataclass(frozen=True)
@@ -22,43 +25,30 @@ class Listed:
     job: Job | None
 
 
+@dataclass(frozen=True)
+class Original:
+    """An original file, and what it is called and known to be."""
+
+    filename: str
+    media_type: str | None
+    path: Path
+
+
 class DocumentService:
-    def __init__(self, database: Database, blobs: BlobStore, *, max_file_bytes: int) -> None:
+    def __init__(self, database: Database, blobs: BlobStore) -> None:
         self._database = database
         self._blobs = blobs
-        self._max_file_bytes = max_file_bytes
 
     async def knowledge_base(self, slug: str) -> KnowledgeBase:
         """Raises NotFound where there is none."""
         async with self._database.transaction() as session:
             return await KnowledgeBases(session).by_slug(slug)
 
-    def check_size(self, raw_name: str, size: int) -> None:
-        """Raises TooLarge for a file above the limit; ask of all files before the first is taken in."""
-        if size > self._max_file_bytes:
-            raise TooLarge(
-                f"{_shown(raw_name)} is larger than the limit of {self._max_file_bytes:,} bytes "
-                "(RAG_MAX_FILE_BYTES). No file of this upload was taken in."
-            )
-
-    async def upload(
-        self, knowledge_base: KnowledgeBase, raw_name: str, data: AsyncIterator[bytes]
-    ) -> Accepted:
-        """Take one file in. What was stored of it is removed again unless a version came of it.
-
-        Raises:
-            TooLarge: the file is above the limit.
-        """
-        blob = await self._blobs.put(data, limit=self._max_file_bytes)
-        kept = False
-        try:
-            async with self._database.transaction() as session:
-                accepted = await Documents(session).accept(knowledge_base, _shown(raw_name), blob)
-            kept = accepted.job is not None
-            return accepted
-        finally:
-            if not kept:
-                self._blobs.delete(blob.name)
+    async def delete_knowledge_base(self, slug: str) -> None:
+        """Take a knowledge base and all in it out of sight at once. Raises NotFound where there is none."""
+        async with self._database.transaction() as session:
+            knowledge_base_id = await KnowledgeBases(session).hide(slug)
+            await Documents(session).delete_all(knowledge_base_id)
 
     async def page(self, slug: str, *, after: UUID | None, limit: int) -> list[Listed]:
         """Documents of a knowledge base in the order they came."""
@@ -74,6 +64,16 @@ class DocumentService:
             document = await documents.get(document_id)
             return Listed(document, *await documents.newest(document.id))
 
+    async def describe(
+        self, document_id: UUID, *, attributes: Mapping[str, Any] | None, tags: Sequence[str] | None
+    ) -> Listed:
+        """Give a document other attributes or tags; None leaves them as they are. Raises NotFound."""
+        async with self._database.transaction() as session:
+            documents = Documents(session)
+            document = await documents.locked(document_id)
+            documents.describe(document, attributes=attributes, tags=tags)
+            return Listed(document, *await documents.newest(document.id))
+
     async def delete(self, document_id: UUID) -> None:
         """Take a document out of every answer from now on. Raises NotFound where there is none."""
         async with self._database.transaction() as session:
@@ -87,7 +87,35 @@ class DocumentService:
                 raise NotFound("This document has not been read yet.", code="document_not_ready")
             return await Chunks(session).page_of(document.active_version_id, after=after, limit=limit)
 
+    async def versions(
+        self, document_id: UUID, *, before: int | None, limit: int
+    ) -> tuple[Document, list[DocumentVersion]]:
+        """A document and its versions, the newest first. Raises NotFound."""
+        async with self._database.transaction() as session:
+            document = await Documents(session).get(document_id)
+            return document, await Versions(session).page(document.id, before=before, limit=limit)
 
-def _shown(raw_name: str) -> str:
-    """A file's name to show. A browser may send a path: only its last part is a name."""
-    return clean_name(raw_name.replace("\\", "/").rpartition("/")[2])
+    async def read_again(self, document_id: UUID, number: int | None) -> tuple[Document, Job]:
+        """Make a new version of the bytes of an earlier one, or of the active one (None).
+
+        Raises:
+            NotFound: no such document, or no such version of it.
+            Conflict: that version cannot be restored.
+        """
+        async with self._database.transaction() as session:
+            document = await Documents(session).locked(document_id)
+            return document, await Versions(session).again(document, number)
+
+    async def original(self, document_id: UUID, number: int | None) -> Original:
+        """The file that a version was made of; of the active one, or else the newest, where `number` is None.
+
+        Raises:
+            NotFound: no such document or version, or its file is gone.
+        """
+        async with self._database.transaction() as session:
+            document = await Documents(session).get(document_id)
+            version = await Versions(session).chosen(document, number)
+        path = self._blobs.path(version.blob)
+        if not path.is_file():
+            raise NotFound("The original file is not in the store any more.", code="content_missing")
+        return Original(document.name, version.media_type, path)

@@ -43,8 +43,13 @@ class VectorIndex(Protocol):
         """Remove a collection with all that is in it; an unknown one is no error."""
         ...
 
-    async def search(self, collection: str, vector: Vectors, limit: int) -> list[tuple[UUID, float]]:
-        """The nearest ids with their cosine similarity, best first; empty where there is no collection."""
+    async def search(
+        self, collection: str, vector: Vectors, limit: int, *, ids: Sequence[UUID] | None = None
+    ) -> list[tuple[UUID, float]]:
+        """The nearest ids with their cosine similarity, best first; empty where there is no collection.
+
+        With `ids` only these are looked at, which is slower; those that are not stored are no error.
+        """
         ...
 
     async def ping(self) -> None:
@@ -129,11 +134,29 @@ class ChromaIndex:
             with suppress(NotFoundError):
                 await client.delete_collection(collection)
 
-    async def search(self, collection: str, vector: Vectors, limit: int) -> list[tuple[UUID, float]]:
+    async def search(
+        self, collection: str, vector: Vectors, limit: int, *, ids: Sequence[UUID] | None = None
+    ) -> list[tuple[UUID, float]]:
+        if ids is None:
+            return await self._search(collection, vector, limit, None)
+        found: list[tuple[UUID, float]] = []
+        for start in range(0, len(ids), BATCH):
+            names = await self._stored(collection, [str(id) for id in ids[start : start + BATCH]])
+            found += await self._search(collection, vector, limit, names) if names else []
+        return sorted(found, key=lambda item: -item[1])[:limit]
+
+    async def _stored(self, collection: str, names: list[str]) -> list[str]:
+        """Those of the names that the collection has: a query that names another one is an error to Chroma."""
+        answer = await self._in(collection, lambda found: found.get(ids=names, include=[]))
+        return answer["ids"] if answer else []
+
+    async def _search(
+        self, collection: str, vector: Vectors, limit: int, names: list[str] | None
+    ) -> list[tuple[UUID, float]]:
         answer = await self._in(
             collection,
             lambda found: found.query(
-                query_embeddings=vector.reshape(1, -1), n_results=limit, include=["distances"]
+                query_embeddings=vector.reshape(1, -1), n_results=limit, ids=names, include=["distances"]
             ),
         )
         if answer is None:

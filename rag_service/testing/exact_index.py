@@ -29,15 +29,20 @@ class ExactIndex:
         await self.ping()
         self._collections.pop(collection, None)
 
-    async def search(self, collection: str, vector: Vectors, limit: int) -> list[tuple[UUID, float]]:
+    async def search(
+        self, collection: str, vector: Vectors, limit: int, *, ids: Sequence[UUID] | None = None
+    ) -> list[tuple[UUID, float]]:
         await self.ping()
-        stored = self._collections.get(collection)
+        stored = self._collections.get(collection, {})
+        if ids is not None:
+            wanted = set(ids)
+            stored = {id: found for id, found in stored.items() if id in wanted}
         if not stored:
             return []
-        ids, matrix = list(stored), np.stack(list(stored.values()))
+        names, matrix = list(stored), np.stack(list(stored.values()))
         scores = matrix @ vector / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(vector))
         best = np.argsort(-scores, kind="stable")[:limit]
-        return [(ids[place], float(scores[place])) for place in best]
+        return [(names[place], float(scores[place])) for place in best]
 
     async def ping(self) -> None:
         if not self.available:

@@ -25,6 +25,7 @@ FOR_CHAT_KEYS = {
     ("GET", "/api/v1/conversations/{conversation_id}/messages"),
     ("DELETE", "/api/v1/conversations/{conversation_id}"),
     ("GET", "/api/v1/knowledge-bases"),
+    ("GET", "/api/v1/knowledge-bases/{slug}"),
 }
 
 

@@ -29,7 +29,7 @@ QUESTION = {"message": "What is the moon made of?"}
         ({"message": {"$ne": ""}}, "message"),
         ({**QUESTION, "role": "admin"}, "role"),
         ({**QUESTION, "owner_id": str(uuid4())}, "owner_id"),
-        ({**QUESTION, "filters": {"$or": []}}, "filters"),
+        ({**QUESTION, "filters": {"$or": []}}, "filters.$or"),
         ({**QUESTION, "stream": "perhaps"}, "stream"),
         ({**QUESTION, "stream": None}, "stream"),
         ({**QUESTION, "conversation_id": "1"}, "conversation_id"),

@@ -10,6 +10,7 @@ from rag_service.api.deps import ProtectedRoute, Svc, Visitor
 from rag_service.api.schemas.chat import ChatAnswer, ChatRequest, CitationOut, SourceOut
 from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources
 from rag_service.chat.service import Run
+from rag_service.db.repositories.filters import NO_FILTERS
 from rag_service.errors import RagError, Unavailable
 
 router = APIRouter(tags=["chat"], route_class=ProtectedRoute)
@@ -27,6 +28,7 @@ async def chat(body: ChatRequest, principal: Visitor, services: Svc) -> Response
         conversation_id=body.conversation_id,
         parent_message_id=body.parent_message_id,
         knowledge_base=body.knowledge_base,
+        filters=body.filters.to_filters() if body.filters else NO_FILTERS,
     )
     if body.stream:
         return sse.TurnStream(run)

@@ -1,4 +1,4 @@
-"""Documents: inspect one, and its chunks."""
+"""Documents: inspect one, describe it, delete it; its chunks."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 
 from rag_service.api.deps import Admin, Limit, ProtectedRoute, Svc
 from rag_service.api.schemas.base import Page
+from rag_service.api.schemas.filters import DocumentChange
 from rag_service.api.schemas.knowledge import ChunkOut, DocumentOut
 
 router = APIRouter(prefix="/documents", tags=["documents"], route_class=ProtectedRoute)
@@ -20,9 +21,18 @@ async def get_document(document_id: UUID, _: Admin, services: Svc) -> DocumentOu
     return DocumentOut.of(await services.documents.get(document_id))
 
 
+@router.patch("/{document_id}")
+async def change_document(document_id: UUID, body: DocumentChange, _: Admin, services: Svc) -> DocumentOut:
+    """Give a document other tags or metadata: they take the place of those it has, from the next question on."""
+    return DocumentOut.of(
+        await services.documents.describe(document_id, attributes=body.metadata, tags=body.tags)
+    )
+
+
 @router.delete("/{document_id}", status_code=204)
 async def delete_document(document_id: UUID, _: Admin, services: Svc) -> None:
-    """Delete a document: gone from answers at once; its text, vectors and original file are erased soon after."""
+    """Delete a document: gone from answers at once; its text, vectors and original file are erased soon after, and
+    with them what stored answers quote of it."""
     await services.documents.delete(document_id)
 
 

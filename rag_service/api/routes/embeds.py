@@ -2,9 +2,11 @@
 
 from fastapi import APIRouter, Request, Response
 
-from rag_service.api.deps import Admin, ProtectedRoute, Svc, own_origin
+from rag_service.api.deps import Admin, OnceOnly, ProtectedRoute, Svc, own_origin
 from rag_service.api.schemas.base import Page
 from rag_service.api.schemas.embeds import EmbedId, EmbedOut, EmbedRequest, TokenOut, TokenRequest
+from rag_service.db.repositories.embeds import LivingEmbed
+from rag_service.db.repositories.idempotency import Answer
 
 router = APIRouter(prefix="/embeds", tags=["embeds"], route_class=ProtectedRoute)
 public = APIRouter(prefix="/embeds", tags=["embeds"])
@@ -17,10 +19,17 @@ async def list_embeds(request: Request, _: Admin, services: Svc) -> Page[EmbedOu
 
 
 @router.post("", status_code=201)
-async def create_embed(body: EmbedRequest, request: Request, _: Admin, services: Svc) -> EmbedOut:
-    """A new embed for the pages of some origins."""
-    living = await services.embeds.create(body.name, body.knowledge_base, body.origins)
-    return EmbedOut.of(living, own_origin(request))
+async def create_embed(
+    body: EmbedRequest, request: Request, _: Admin, services: Svc, once: OnceOnly
+) -> EmbedOut:
+    """A new embed for the pages of some origins. With an `Idempotency-Key` the same request can be sent again
+    safely."""
+
+    def tell(living: LivingEmbed) -> Answer:
+        return EmbedOut.of(living, own_origin(request)).model_dump(mode="json")
+
+    answer = await services.embeds.create(body.name, body.knowledge_base, body.origins, once=once, tell=tell)
+    return EmbedOut.model_validate(answer)
 
 
 @router.delete("/{embed_id}", status_code=204)

@@ -1,26 +1,21 @@
-"""Knowledge bases: list, create; and uploading documents into one."""
+"""Knowledge bases: list, create, configure, delete; and the documents in one."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, File, UploadFile
+from fastapi import APIRouter
 
-from rag_service.api.deps import Admin, Chatter, Limit, ProtectedRoute, Svc
+from rag_service.api.deps import Admin, Chatter, Limit, OnceOnly, ProtectedRoute, Svc
 from rag_service.api.schemas.base import Page, Slug
-from rag_service.api.schemas.knowledge import (
-    DocumentOut,
-    JobOut,
+from rag_service.api.schemas.knowledge import DocumentOut
+from rag_service.api.schemas.knowledge_bases import (
+    KnowledgeBaseChange,
     KnowledgeBaseOut,
     KnowledgeBaseRequest,
-    UploadAnswer,
-    UploadedDocument,
 )
+from rag_service.db.repositories.idempotency import Answer
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 
 router = APIRouter(prefix="/knowledge-bases", tags=["knowledge bases"], route_class=ProtectedRoute)
-
-BLOCK = 1024 * 1024
 
 
 @router.get("")
@@ -32,11 +27,50 @@ async def list_knowledge_bases(_: Chatter, services: Svc) -> Page[KnowledgeBaseO
 
 
 @router.post("", status_code=201)
-async def create_knowledge_base(body: KnowledgeBaseRequest, _: Admin, services: Svc) -> KnowledgeBaseOut:
-    """A new, empty knowledge base."""
+async def create_knowledge_base(
+    body: KnowledgeBaseRequest, _: Admin, services: Svc, once: OnceOnly
+) -> KnowledgeBaseOut:
+    """A new, empty knowledge base. With an `Idempotency-Key` the same request can be sent again safely."""
+    services.chat.check_prompt(body.prompt)
     async with services.database.transaction() as session:
-        made = await KnowledgeBases(session).create(body.slug, body.name, services.embedder.fingerprint)
-    return KnowledgeBaseOut.of(made, 0)
+
+        async def create() -> Answer:
+            made = await KnowledgeBases(session).create(
+                body.slug, body.name, services.embedder.fingerprint, body.settings()
+            )
+            return KnowledgeBaseOut.of(made, 0).model_dump(mode="json")
+
+        answer = await once.answer(session, f"knowledge base {body.model_dump_json()}", create)
+    return KnowledgeBaseOut.model_validate(answer)
+
+
+@router.get("/{slug}")
+async def get_knowledge_base(slug: Slug, _: Chatter, services: Svc) -> KnowledgeBaseOut:
+    """A knowledge base and its settings."""
+    async with services.database.transaction() as session:
+        return KnowledgeBaseOut.of(*await KnowledgeBases(session).with_count(slug))
+
+
+@router.patch("/{slug}")
+async def change_knowledge_base(
+    slug: Slug, body: KnowledgeBaseChange, _: Admin, services: Svc
+) -> KnowledgeBaseOut:
+    """Change settings of a knowledge base: those of answers hold from the next question on, `chunk_tokens` for what is
+    read from now on."""
+    settings = body.settings()
+    if "prompt" in settings:
+        services.chat.check_prompt(settings["prompt"])
+    async with services.database.transaction() as session:
+        bases = KnowledgeBases(session)
+        await bases.change(slug, settings)
+        return KnowledgeBaseOut.of(*await bases.with_count(slug))
+
+
+@router.delete("/{slug}", status_code=204)
+async def delete_knowledge_base(slug: Slug, _: Admin, services: Svc) -> None:
+    """Delete a knowledge base with its documents, conversations and embeds: out of reach at once, erased soon after.
+    Its slug can be used again at once."""
+    await services.documents.delete_knowledge_base(slug)
 
 
 @router.get("/{slug}/documents")
@@ -47,31 +81,3 @@ async def list_documents(
     listed = await services.documents.page(slug, after=cursor, limit=limit)
     next_cursor = str(listed[-1].document.id) if len(listed) == limit else None
     return Page(items=[DocumentOut.of(item) for item in listed], next_cursor=next_cursor)
-
-
-@router.post("/{slug}/documents", status_code=202)
-async def upload_documents(
-    slug: Slug,
-    files: Annotated[list[UploadFile], File(description="one or more files")],
-    _: Admin,
-    services: Svc,
-) -> UploadAnswer:
-    """Hand files in. They are read in the background: follow the jobs to see when they can be asked."""
-    knowledge_base = await services.documents.knowledge_base(slug)
-    for file in files:
-        services.documents.check_size(file.filename or "", file.size or 0)
-    answer = UploadAnswer(documents=[], jobs=[])
-    for file in files:
-        accepted = await services.documents.upload(knowledge_base, file.filename or "", _blocks(file))
-        document = accepted.document
-        answer.documents.append(
-            UploadedDocument(id=document.id, filename=document.name, status=accepted.outcome)
-        )
-        if accepted.job is not None:
-            answer.jobs.append(JobOut.of(accepted.job, document.name))
-    return answer
-
-
-async def _blocks(file: UploadFile) -> AsyncIterator[bytes]:
-    while block := await file.read(BLOCK):
-        yield block

@@ -4,15 +4,19 @@ from fastapi import APIRouter
 
 from rag_service.api.deps import Admin, ProtectedRoute, Svc
 from rag_service.api.schemas.knowledge import SearchAnswer, SearchHit, SearchRequest
+from rag_service.db.repositories.filters import NO_FILTERS
 
 router = APIRouter(tags=["search"], route_class=ProtectedRoute)
 
 
 @router.post("/search")
 async def search(body: SearchRequest, _: Admin, services: Svc) -> SearchAnswer:
-    """The chunks nearest to a question, best first."""
+    """The chunks nearest to a question, best first; of the documents that pass the filters, where there are any."""
     knowledge_base = await services.documents.knowledge_base(body.knowledge_base)
-    found = await services.retriever.retrieve(body.query, knowledge_base.id, limit=body.limit)
+    filters = body.filters.to_filters() if body.filters else NO_FILTERS
+    found = await services.retriever.retrieve(
+        body.query, knowledge_base.id, limit=body.limit, filters=filters
+    )
     hits = [
         SearchHit(
             chunk_id=hit.source.chunk.id,

@@ -22,7 +22,8 @@ class Page(BaseModel, Generic[T]):
     next_cursor: str | None = None
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Text that PostgreSQL can store. Raises ValueError."""
     if "\x00" in text:
         raise ValueError("must not contain NUL characters")
     return text
@@ -31,9 +32,9 @@ def _printable(text: str) -> str:
 Question = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=4000),
-    AfterValidator(_printable),
+    AfterValidator(printable),
 ]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(printable)
 ]

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from rag_service.api.schemas.base import Question, Request, Response, Slug
+from rag_service.api.schemas.filters import FiltersIn
 
 
 class ChatRequest(Request):
@@ -18,6 +19,7 @@ class ChatRequest(Request):
     knowledge_base: Slug | None = Field(
         default=None, description="asked in a new conversation; `default` if unset"
     )
+    filters: FiltersIn | None = Field(default=None, description="answer from some of the documents only")
     stream: bool = Field(default=True, description="server-sent events, or one JSON when the answer is whole")
 
 

@@ -1,37 +1,15 @@
-"""Shapes of knowledge bases, documents, jobs and search."""
+"""Shapes of documents, versions, jobs and search."""
 
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import Field
 
-from rag_service.api.schemas.base import Name, Question, Request, Response, Slug
-from rag_service.db.models import Job, KnowledgeBase
+from rag_service.api.schemas.base import Question, Request, Response, Slug
+from rag_service.api.schemas.filters import FiltersIn
+from rag_service.db.models import Document, DocumentVersion, Job
 from rag_service.documents.service import Listed
-
-
-class KnowledgeBaseRequest(Request):
-    slug: Slug
-    name: Name
-
-
-class KnowledgeBaseOut(Response):
-    slug: str
-    name: str
-    embedding_model: str
-    documents: int
-    created_at: datetime
-
-    @classmethod
-    def of(cls, found: KnowledgeBase, documents: int) -> Self:
-        return cls(
-            slug=found.slug,
-            name=found.name,
-            embedding_model=found.embedding_model,
-            documents=documents,
-            created_at=found.created_at,
-        )
 
 
 class JobProgress(Response):
@@ -85,6 +63,8 @@ class DocumentOut(Response):
     media_type: str | None
     pages: int | None
     chunks: int | None
+    tags: list[str]
+    metadata: dict[str, Any]
     created_at: datetime
     job: JobOut | None
 
@@ -101,20 +81,46 @@ class DocumentOut(Response):
             media_type=version.media_type if version else None,
             pages=version.pages if version else None,
             chunks=version.chunk_count if version else None,
+            tags=document.tags,
+            metadata=document.attributes,
             created_at=document.created_at,
             job=JobOut.of(job, document.name) if job else None,
         )
 
 
-class UploadedDocument(Response):
-    id: UUID
-    filename: str
-    status: str = Field(description="`added`, `updated` (a new version) or `unchanged` (the same bytes)")
+class VersionOut(Response):
+    """One version of a document. The active one is what answers are made from; `restored_from` is the number of an
+    earlier one that has the same bytes."""
 
+    number: int
+    state: str
+    active: bool
+    size: int
+    sha256: str
+    media_type: str | None
+    title: str | None
+    pages: int | None
+    chunks: int | None
+    restored_from: int | None
+    created_at: datetime
+    activated_at: datetime | None
 
-class UploadAnswer(Response):
-    documents: list[UploadedDocument]
-    jobs: list[JobOut]
+    @classmethod
+    def of(cls, version: DocumentVersion, document: Document) -> Self:
+        return cls(
+            number=version.number,
+            state=version.state,
+            active=version.id == document.active_version_id,
+            size=version.size,
+            sha256=version.sha256,
+            media_type=version.media_type,
+            title=version.title,
+            pages=version.pages,
+            chunks=version.chunk_count,
+            restored_from=version.restored_from,
+            created_at=version.created_at,
+            activated_at=version.activated_at,
+        )
 
 
 class ChunkOut(Response):
@@ -134,6 +140,7 @@ class SearchRequest(Request):
     query: Question
     knowledge_base: Slug = "default"
     limit: int = Field(default=10, ge=1, le=50)
+    filters: FiltersIn | None = None
 
 
 class SearchHit(Response):

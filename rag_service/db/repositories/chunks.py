@@ -8,11 +8,12 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.models import Chunk, Document, DocumentVersion, Embedding, KnowledgeBase
+from rag_service.db.repositories.filters import NO_FILTERS, Filters
 
 ROWS_AT_ONCE = 500
 """Rows of one statement: a document of any size is stored in a bounded space."""
@@ -53,28 +54,29 @@ class Chunks:
             )
         )
 
-    async def readable(self, knowledge_base_id: UUID, ids: Sequence[UUID]) -> dict[UUID, ReadableChunk]:
-        """Those of `ids` that belong to the active version of a living document of this knowledge base.
+    async def readable(
+        self, knowledge_base_id: UUID, ids: Sequence[UUID], filters: Filters = NO_FILTERS
+    ) -> dict[UUID, ReadableChunk]:
+        """Those of `ids` that belong to the active version of a living document of this knowledge base, and pass the
+        filters.
 
         Every hit of an index passes through here, so a stale or foreign vector cannot reach an answer.
         """
         rows = await self._session.execute(
-            select(Chunk, Document.id, Document.name, DocumentVersion.title)
-            .join(DocumentVersion, DocumentVersion.id == Chunk.version_id)
-            .join(Document, Document.active_version_id == DocumentVersion.id)
-            .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
-            .where(
-                Chunk.id.in_(ids),
-                KnowledgeBase.id == knowledge_base_id,
-                KnowledgeBase.deleted_at.is_(None),
-                Document.deleted_at.is_(None),
-                DocumentVersion.state == "ready",
+            select(Chunk, Document.id, Document.name, DocumentVersion.title).where(
+                Chunk.id.in_(ids), *_are_readable(knowledge_base_id, filters)
             )
         )
         return {
             chunk.id: ReadableChunk(chunk, document_id, name, title or name)
             for chunk, document_id, name, title in rows
         }
+
+    async def matching(self, knowledge_base_id: UUID, filters: Filters) -> list[UUID]:
+        """Every chunk that `readable` would let through."""
+        return list(
+            await self._session.scalars(select(Chunk.id).where(*_are_readable(knowledge_base_id, filters)))
+        )
 
     async def count(self, knowledge_base_id: UUID) -> int:
         """Chunks that can be asked for."""
@@ -86,6 +88,20 @@ class Chunks:
             )
             or 0
         )
+
+
+def _are_readable(knowledge_base_id: UUID, filters: Filters) -> list[ColumnElement[bool]]:
+    """What makes a chunk one that may be quoted. A caller's filters come on top of the rest, and only narrow it."""
+    return [
+        DocumentVersion.id == Chunk.version_id,
+        Document.active_version_id == DocumentVersion.id,
+        KnowledgeBase.id == Document.knowledge_base_id,
+        KnowledgeBase.id == knowledge_base_id,
+        KnowledgeBase.deleted_at.is_(None),
+        Document.deleted_at.is_(None),
+        DocumentVersion.state == "ready",
+        *filters.conditions(),
+    ]
 
 
 class Embeddings:

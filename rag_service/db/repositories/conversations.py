@@ -16,9 +16,16 @@ class Conversations:
         self._owner = owner
 
     async def get(self, conversation_id: UUID) -> Conversation:
-        """Raises NotFound where there is none, or it is another caller's: the two look the same."""
+        """Raises NotFound where there is none, it is another caller's, or its knowledge base was deleted: all look
+        the same."""
         found = await self._session.scalar(
-            select(Conversation).where(Conversation.id == conversation_id, Conversation.owner == self._owner)
+            select(Conversation)
+            .join(KnowledgeBase, KnowledgeBase.id == Conversation.knowledge_base_id)
+            .where(
+                Conversation.id == conversation_id,
+                Conversation.owner == self._owner,
+                KnowledgeBase.deleted_at.is_(None),
+            )
         )
         if found is None:
             raise NotFound("There is no such conversation.", code="conversation_not_found")
@@ -37,7 +44,7 @@ class Conversations:
         statement = (
             select(Conversation, KnowledgeBase.slug)
             .join(KnowledgeBase, KnowledgeBase.id == Conversation.knowledge_base_id)
-            .where(Conversation.owner == self._owner)
+            .where(Conversation.owner == self._owner, KnowledgeBase.deleted_at.is_(None))
             .order_by(Conversation.updated_at.desc(), Conversation.id.desc())
             .limit(limit)
         )

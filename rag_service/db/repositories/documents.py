@@ -2,23 +2,28 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from rag_service.blobs import StoredBlob
 from rag_service.db.models import Chunk, Document, DocumentVersion, Embedding, Job, KnowledgeBase, new_id
 from rag_service.db.repositories.jobs import FINISHED
-from rag_service.errors import NotFound
+from rag_service.db.repositories.knowledge_bases import no_such
+from rag_service.db.repositories.quotes import Quotes
+from rag_service.db.repositories.versions import JOBS_CHANNEL as JOBS_CHANNEL
+from rag_service.db.repositories.versions import Versions
+from rag_service.errors import Conflict, NotFound
 
-JOBS_CHANNEL = "rag_jobs"
-
-Outcome = Literal["added", "updated", "unchanged"]
+Outcome = Literal["added", "updated", "unchanged", "skipped"]
+OnConflict = Literal["version", "skip", "reject"]
 
 
 def clean_name(raw: str) -> str:
@@ -35,9 +40,13 @@ def clean_name(raw: str) -> str:
     return name[-255:] or "untitled"
 
 
+def _no_such_document() -> NotFound:
+    return NotFound("There is no such document.", code="document_not_found")
+
+
 @dataclass(frozen=True)
 class Accepted:
-    """What became of an upload: the document, and the job that will read it (None when unchanged)."""
+    """What became of an upload: the document, and the job that will read it (None where there is nothing new)."""
 
     document: Document
     job: Job | None
@@ -56,26 +65,51 @@ class ToRead:
 
 @dataclass(frozen=True)
 class Erasable:
-    """What is left of a deleted document. Its vectors are in the collections of the models named."""
+    """What is left of a deleted document. Its vectors are in the collections of the models named; `blobs` are its
+    alone."""
 
     document_id: UUID
     knowledge_base_id: UUID
     embedding_models: list[str]
     versions: list[DocumentVersion]
+    blobs: list[str]
 
 
 class Documents:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def accept(self, knowledge_base: KnowledgeBase, name: str, blob: StoredBlob) -> Accepted:
+    async def accept(
+        self,
+        knowledge_base: KnowledgeBase,
+        name: str,
+        blob: StoredBlob,
+        *,
+        on_conflict: OnConflict = "version",
+        attributes: Mapping[str, Any] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> Accepted:
         """Enter uploaded bytes as a new document, or a new version of the one of that name.
 
         Document, version and job come into being in the caller's transaction, and the worker is
         woken when it commits. Bytes equal to the active version's, or to one still being read, are
-        `unchanged`.
+        `unchanged`. Attributes and tags that are given take the place of those the document has.
+
+        Raises:
+            NotFound: the knowledge base was deleted.
+            Conflict: there is one of that name, and `on_conflict` is `reject`.
         """
+        await self._hold(knowledge_base)
         document, is_new = await self._lock_or_create(knowledge_base.id, name)
+        if not is_new and on_conflict == "skip":
+            return Accepted(document, None, "skipped")
+        if not is_new and on_conflict == "reject":
+            raise Conflict(
+                f"There is a document called {name!r} already, and on_conflict is `reject`. No file of this "
+                "upload was taken in.",
+                code="document_exists",
+            )
+        self.describe(document, attributes=attributes, tags=tags)
         latest = await self._session.scalar(
             select(DocumentVersion)
             .where(DocumentVersion.document_id == document.id, DocumentVersion.state != "failed")
@@ -84,38 +118,36 @@ class Documents:
         )
         if latest is not None and latest.sha256 == blob.sha256:
             return Accepted(document, None, "unchanged")
-        number = await self._session.scalar(
-            select(func.coalesce(func.max(DocumentVersion.number), 0) + 1).where(
-                DocumentVersion.document_id == document.id
-            )
-        )
-        version = DocumentVersion(
-            id=new_id(),
-            document_id=document.id,
-            number=number or 1,
-            sha256=blob.sha256,
-            size=blob.size,
-            blob=blob.name,
-            state="pending",
-        )
-        self._session.add(version)
-        await self._session.flush()
-        job = Job(
-            id=new_id(),
-            knowledge_base_id=knowledge_base.id,
-            document_id=document.id,
-            version_id=version.id,
-            state="queued",
-            done=0,
-            total=0,
-            attempts=0,
-            warnings=[],
-            fence=0,
-        )
-        self._session.add(job)
-        await self._session.flush()
-        await self._session.execute(text(f"NOTIFY {JOBS_CHANNEL}"))
+        job = await Versions(self._session).add(document, blob)
         return Accepted(document, job, "added" if is_new else "updated")
+
+    @staticmethod
+    def describe(
+        document: Document, *, attributes: Mapping[str, Any] | None, tags: Sequence[str] | None
+    ) -> None:
+        """Give a document other attributes or tags; None leaves them as they are."""
+        if attributes is not None:
+            document.attributes = dict(attributes)
+        if tags is not None:
+            document.tags = list(dict.fromkeys(tags))
+
+    async def locked(self, document_id: UUID) -> Document:
+        """A document that nobody else changes until the transaction ends. Raises NotFound."""
+        document = await self.get(document_id)
+        await self._session.refresh(document, with_for_update=True)
+        if document.deleted_at is not None:
+            raise _no_such_document()
+        return document
+
+    async def _hold(self, knowledge_base: KnowledgeBase) -> None:
+        """Keep the knowledge base from being deleted until the transaction ends. Raises NotFound if it was."""
+        living = await self._session.scalar(
+            select(KnowledgeBase.id)
+            .where(KnowledgeBase.id == knowledge_base.id, KnowledgeBase.deleted_at.is_(None))
+            .with_for_update(read=True, key_share=True)
+        )
+        if living is None:
+            raise no_such(knowledge_base.slug)
 
     async def _lock_or_create(self, knowledge_base_id: UUID, name: str) -> tuple[Document, bool]:
         created = await self._session.scalar(
@@ -148,7 +180,7 @@ class Documents:
             )
         )
         if found is None:
-            raise NotFound("There is no such document.", code="document_not_found")
+            raise _no_such_document()
         return found
 
     async def to_read(self, version_id: UUID) -> ToRead:
@@ -221,15 +253,26 @@ class Documents:
         """
         document = await self.get(document_id)
         document.deleted_at = datetime.now(UTC)
+        await self._cancel(Job.document_id == document_id, "document_deleted", "The document was deleted.")
+
+    async def delete_all(self, knowledge_base_id: UUID) -> None:
+        """Hide every document of a knowledge base, as `delete` does."""
+        await self._session.execute(
+            update(Document)
+            .where(Document.knowledge_base_id == knowledge_base_id, Document.deleted_at.is_(None))
+            .values(deleted_at=func.now())
+        )
+        await self._cancel(
+            Job.knowledge_base_id == knowledge_base_id,
+            "knowledge_base_deleted",
+            "The knowledge base was deleted.",
+        )
+
+    async def _cancel(self, whose: ColumnElement[bool], code: str, detail: str) -> None:
         await self._session.execute(
             update(Job)
-            .where(Job.document_id == document_id, Job.state.not_in(FINISHED))
-            .values(
-                state="cancelled",
-                error_code="document_deleted",
-                error_detail="The document was deleted.",
-                finished_at=func.now(),
-            )
+            .where(whose, Job.state.not_in(FINISHED))
+            .values(state="cancelled", error_code=code, error_detail=detail, finished_at=func.now())
         )
         await self._session.execute(text(f"NOTIFY {JOBS_CHANNEL}"))
 
@@ -261,10 +304,27 @@ class Documents:
                 select(DocumentVersion).where(DocumentVersion.document_id == row[0].id)
             )
         )
-        return Erasable(row[0].id, row[1].id, row[1].embedding_models, versions)
+        blobs = await self._blobs_of(row[0].id)
+        return Erasable(row[0].id, row[1].id, row[1].embedding_models, versions, blobs)
 
-    async def erase(self, document_id: UUID) -> None:
-        """Remove every row of a document, and the embeddings that no other chunk shares."""
+    async def _blobs_of(self, document_id: UUID) -> list[str]:
+        """The original files of a document that no version of another one has."""
+        others = aliased(DocumentVersion)
+        names = await self._session.scalars(
+            select(DocumentVersion.blob)
+            .where(
+                DocumentVersion.document_id == document_id,
+                ~exists().where(others.blob == DocumentVersion.blob, others.document_id != document_id),
+            )
+            .distinct()
+        )
+        return list(names)
+
+    async def erase(self, document_id: UUID, *, keep_quotes: bool = False) -> None:
+        """Remove every row of a document, the embeddings that no other chunk shares, and, unless told to keep them,
+        what stored answers quote of it."""
+        if not keep_quotes:
+            await Quotes(self._session).forget(document_id)
         theirs = (
             select(Chunk.content_hash)
             .join(DocumentVersion, DocumentVersion.id == Chunk.version_id)
@@ -302,7 +362,7 @@ class Documents:
             Document, version.document_id, with_for_update=True, populate_existing=True
         )
         if document is None or document.deleted_at is not None:
-            raise NotFound("There is no such document.", code="document_not_found")
+            raise _no_such_document()
         version.state = "ready"
         version.chunk_count = chunk_count
         previous = document.active_version_id

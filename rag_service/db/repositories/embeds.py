@@ -29,11 +29,11 @@ class Embeds:
         return embed
 
     async def ensure(self, embed_id: str, name: str, knowledge_base: KnowledgeBase) -> None:
-        """See to it that the embed exists; one that was revoked stays so."""
+        """See to it that the embed exists and asks this knowledge base; one that was revoked stays so."""
         await self._session.execute(
             insert(Embed)
             .values(id=embed_id, name=name, knowledge_base_id=knowledge_base.id, origins=[])
-            .on_conflict_do_nothing()
+            .on_conflict_do_update(index_elements=[Embed.id], set_={"knowledge_base_id": knowledge_base.id})
         )
 
     async def get(self, embed_id: str) -> LivingEmbed:
@@ -73,6 +73,13 @@ class Embeds:
     async def allows(self, origin: str) -> bool:
         """Whether any living embed is for pages of this origin."""
         found = await self._session.scalar(
-            select(Embed.id).where(Embed.revoked_at.is_(None), Embed.origins.any_() == origin).limit(1)
+            select(Embed.id)
+            .join(KnowledgeBase, KnowledgeBase.id == Embed.knowledge_base_id)
+            .where(
+                Embed.revoked_at.is_(None),
+                KnowledgeBase.deleted_at.is_(None),
+                Embed.origins.any_() == origin,
+            )
+            .limit(1)
         )
         return found is not None

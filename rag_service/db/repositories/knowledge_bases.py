@@ -1,8 +1,11 @@
 """Queries on knowledge bases."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import ColumnElement, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -35,25 +38,69 @@ class KnowledgeBases:
             raise no_such(slug)
         return found
 
-    async def create(self, slug: str, name: str, embedding_model: str) -> KnowledgeBase:
-        """A new, empty knowledge base.
+    async def get(self, knowledge_base_id: UUID) -> KnowledgeBase:
+        """Raises NotFound where there is none, or it was deleted."""
+        found = await self._session.get(KnowledgeBase, knowledge_base_id)
+        if found is None or found.deleted_at is not None:
+            raise NotFound("The knowledge base was deleted.", code="knowledge_base_not_found")
+        return found
+
+    async def create(
+        self, slug: str, name: str, embedding_model: str, settings: Mapping[str, Any] | None = None
+    ) -> KnowledgeBase:
+        """A new, empty knowledge base; `settings` are columns of it.
 
         Raises:
             Conflict: the slug is taken.
         """
-        if not await self._insert(slug, name, embedding_model):
+        if not await self._insert(slug, name, embedding_model, settings or {}):
             raise Conflict(f"A knowledge base called {slug!r} exists already.", code="knowledge_base_exists")
         return await self.by_slug(slug)
 
+    async def change(self, slug: str, settings: Mapping[str, Any]) -> KnowledgeBase:
+        """Set columns of a knowledge base. Raises NotFound."""
+        found = await self.by_slug(slug)
+        for column, value in settings.items():
+            setattr(found, column, value)
+        await self._session.flush()
+        return found
+
+    async def lock(self, knowledge_base: KnowledgeBase) -> None:
+        """Let no one else who locks it, or deletes it, go on until the transaction ends. Raises NotFound if it was
+        deleted."""
+        living = await self._session.scalar(
+            select(KnowledgeBase.id)
+            .where(KnowledgeBase.id == knowledge_base.id, KnowledgeBase.deleted_at.is_(None))
+            .with_for_update(key_share=True)
+        )
+        if living is None:
+            raise no_such(knowledge_base.slug)
+
+    async def hide(self, slug: str) -> UUID:
+        """Take a knowledge base out of sight; its slug is free again. Returns its id.
+
+        Uploads that are being entered into it end first, and those that come later find it gone.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = await self.by_slug(slug)
+        await self._session.refresh(found, with_for_update=True)
+        if found.deleted_at is not None:
+            raise no_such(slug)
+        found.deleted_at = datetime.now(UTC)
+        await self._session.flush()
+        return found.id
+
     async def ensure(self, slug: str, name: str, embedding_model: str) -> KnowledgeBase:
         """The knowledge base of that slug, made where it is missing; two callers at once get the same one."""
-        await self._insert(slug, name, embedding_model)
+        await self._insert(slug, name, embedding_model, {})
         return await self.by_slug(slug)
 
-    async def _insert(self, slug: str, name: str, embedding_model: str) -> bool:
+    async def _insert(self, slug: str, name: str, embedding_model: str, settings: Mapping[str, Any]) -> bool:
         statement = (
             insert(KnowledgeBase)
-            .values(id=new_id(), slug=slug, name=name, embedding_model=embedding_model)
+            .values(id=new_id(), slug=slug, name=name, embedding_model=embedding_model, **settings)
             .on_conflict_do_nothing()
             .returning(KnowledgeBase.id)
         )
@@ -77,6 +124,16 @@ class KnowledgeBases:
 
     async def all_with_counts(self) -> list[tuple[KnowledgeBase, int]]:
         """Every knowledge base with the number of its documents that can be asked, by slug."""
+        return await self._with_counts()
+
+    async def with_count(self, slug: str) -> tuple[KnowledgeBase, int]:
+        """A knowledge base with the number of its documents that can be asked. Raises NotFound."""
+        found = await self._with_counts(KnowledgeBase.slug == slug)
+        if not found:
+            raise no_such(slug)
+        return found[0]
+
+    async def _with_counts(self, *wanted: ColumnElement[bool]) -> list[tuple[KnowledgeBase, int]]:
         rows = await self._session.execute(
             select(KnowledgeBase, func.count(Document.id))
             .outerjoin(
@@ -85,7 +142,7 @@ class KnowledgeBases:
                 & Document.deleted_at.is_(None)
                 & Document.active_version_id.is_not(None),
             )
-            .where(KnowledgeBase.deleted_at.is_(None))
+            .where(KnowledgeBase.deleted_at.is_(None), *wanted)
             .group_by(KnowledgeBase.id)
             .order_by(KnowledgeBase.slug)
         )

@@ -110,6 +110,26 @@ class VectorIndexContract:
         scores = [score for _, score in found]
         assert scores == sorted(scores, reverse=True)
 
+    async def test_only_the_ids_asked_for_are_looked_at(self, index: VectorIndex, collection: str) -> None:
+        ids, vectors, wanted = new_ids(60), unit_vectors(60), unit_vectors(1, seed=1)[0]
+        await index.upsert(collection, ids, vectors)
+        cosines = vectors @ wanted
+        worst = [int(place) for place in np.argsort(cosines)[:5]]
+        found = await index.search(collection, wanted, 3, ids=[ids[place] for place in worst] + new_ids(2))
+        assert [id for id, _ in found] == [ids[place] for place in worst[:1:-1]]
+        np.testing.assert_allclose([score for _, score in found], cosines[worst[:1:-1]], atol=1e-5)
+        assert await index.search(collection, wanted, 3, ids=[]) == []
+        assert await index.search(collection, wanted, 3, ids=new_ids(2)) == []
+
+    async def test_of_thousands_asked_for_the_nearest_come_first(
+        self, index: VectorIndex, collection: str
+    ) -> None:
+        ids, vectors, wanted = new_ids(2300), unit_vectors(2300), unit_vectors(1, seed=1)[0]
+        await index.upsert(collection, ids, vectors)
+        far = np.argsort(vectors @ wanted)[:2200]
+        found = await index.search(collection, wanted, 4, ids=[ids[place] for place in far])
+        assert [id for id, _ in found] == [ids[place] for place in far[:-5:-1]]
+
     async def test_nothing_to_store_or_delete_is_no_error(self, index: VectorIndex, collection: str) -> None:
         await index.upsert(collection, [], unit_vectors(0))
         await index.delete(collection, [])

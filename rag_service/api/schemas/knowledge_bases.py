@@ -1,0 +1,87 @@
+"""Shapes of knowledge bases."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from rag_service.api.schemas.base import Name, Request, Response, Slug
+from rag_service.db.models import KnowledgeBase
+
+# RFC 5646: language, script, region, variants, extensions, private use.
+_BCP47 = (
+    r"(?i)^(?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?"
+    r"(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*(?:-[0-9a-wyz](?:-[a-z0-9]{2,8})+)*(?:-x(?:-[a-z0-9]{1,8})+)?$"
+)
+Language = Annotated[str, StringConstraints(pattern=_BCP47, max_length=35)]
+PromptName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
+
+
+class _Settings(Request):
+    """What can be set of a knowledge base."""
+
+    language: Language | None = Field(
+        default=None, description="of its documents, as a BCP 47 tag such as `en` or `pt-BR`"
+    )
+    refusal_score: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="best similarity below which a question counts as not covered; null for RAG_REFUSAL_SCORE",
+    )
+    chunk_tokens: Annotated[int, Field(ge=32, le=8192)] | None = Field(
+        default=None,
+        description="largest chunk of what is read from now on, in tokens; null for RAG_CHUNK_TOKENS",
+    )
+
+
+class KnowledgeBaseRequest(_Settings):
+    slug: Slug
+    name: Name
+    prompt: PromptName = Field(default="answer", description="which of the answer prompts it uses")
+
+    def settings(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"slug", "name"})
+
+
+class KnowledgeBaseChange(_Settings):
+    """What is to be changed; what is left out stays as it is."""
+
+    # None stands for `left out`: it is no value that can be sent.
+    name: Name = Field(default=None, validate_default=False)  # type: ignore[assignment]
+    prompt: PromptName = Field(default=None, validate_default=False)  # type: ignore[assignment]
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError(
+                "give what is to be changed: name, language, prompt, refusal_score or chunk_tokens"
+            )
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        return self.model_dump(exclude_unset=True)
+
+
+class KnowledgeBaseOut(Response):
+    slug: str
+    name: str
+    language: str | None
+    prompt: str
+    refusal_score: float | None
+    chunk_tokens: int | None
+    embedding_model: str
+    documents: int = Field(description="how many can be asked")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, found: KnowledgeBase, documents: int) -> Self:
+        return cls(
+            slug=found.slug,
+            name=found.name,
+            language=found.language,
+            prompt=found.prompt,
+            refusal_score=found.refusal_score,
+            chunk_tokens=found.chunk_tokens,
+            embedding_model=found.embedding_model,
+            documents=documents,
+            created_at=found.created_at,
+        )

@@ -1,0 +1,85 @@
+"""Requests that may be sent again: the second one of a key gets the answer of the first."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rag_service.db.models import IdempotencyKey
+from rag_service.errors import InvalidInput
+
+KEEP = timedelta(hours=24)
+CLEAN_AT_ONCE = 100
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Once:
+    """A request of a caller's under its Idempotency-Key. Without a key it is done as often as it is sent."""
+
+    owner: str
+    key: str | None
+
+    async def answer(self, session: AsyncSession, said: str, act: Callable[[], Awaitable[Answer]]) -> Answer:
+        """What `act` gives; or what it gave the first time, without doing it again.
+
+        `said` is all that the request asks for. The key is entered in the same transaction as what it guards: a
+        repeat that comes meanwhile waits for its end, and what failed has left no trace and may be sent again.
+
+        Raises:
+            InvalidInput: the key came with another request before.
+        """
+        if self.key is None:
+            return await act()
+        keys = _Keys(session, self.owner, self.key)
+        known = await keys.claim(hashlib.sha256(said.encode()).hexdigest())
+        if known is not None:
+            return known
+        answer = await act()
+        await keys.keep(answer)
+        return answer
+
+
+class _Keys:
+    def __init__(self, session: AsyncSession, owner: str, key: str) -> None:
+        self._session = session
+        self._mine = (IdempotencyKey.owner == owner) & (IdempotencyKey.key == key)
+        self._values = {"owner": owner, "key": key}
+
+    async def claim(self, request_hash: str) -> Answer | None:
+        """The first one's answer; None where this is the first."""
+        await self._forget_old()
+        claimed = await self._session.scalar(
+            insert(IdempotencyKey)
+            .values(**self._values, request_hash=request_hash)
+            .on_conflict_do_nothing()
+            .returning(IdempotencyKey.key)
+        )
+        if claimed is not None:
+            return None
+        found = (await self._session.scalars(select(IdempotencyKey).where(self._mine))).one()
+        if found.request_hash != request_hash or found.response is None:
+            raise InvalidInput(
+                "This Idempotency-Key came with another request before: use a new key for a new request.",
+                code="idempotency_key_reused",
+            )
+        return found.response
+
+    async def keep(self, answer: Answer) -> None:
+        await self._session.execute(update(IdempotencyKey).where(self._mine).values(response=answer))
+
+    async def _forget_old(self) -> None:
+        key = tuple_(IdempotencyKey.owner, IdempotencyKey.key)
+        old = (
+            select(IdempotencyKey.owner, IdempotencyKey.key)
+            .where(IdempotencyKey.created_at < func.now() - KEEP)
+            .limit(CLEAN_AT_ONCE)
+            .with_for_update(skip_locked=True)
+        )
+        await self._session.execute(delete(IdempotencyKey).where(key.in_(old)))
