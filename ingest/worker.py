@@ -18,8 +18,7 @@ from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.migrate import migrate
 from rag_service.db.models import Job
-from rag_service.db.repositories.documents import JOBS_CHANNEL, Documents
-from rag_service.db.repositories.jobs import Jobs, LostLease
+from rag_service.db.repositories.jobs import JOBS_CHANNEL, Jobs, LostLease
 from rag_service.errors import NotFound, RagError, Unavailable, UnreadableDocument
 from rag_service.knowledge.embeddings import Embedder, load_embedder
 from rag_service.knowledge.vectors import ChromaIndex
@@ -123,7 +122,6 @@ class Worker:
         with suppress(LostLease):
             async with self._database.transaction() as session:
                 await Jobs(session).finish(job, state, code=code, detail=detail)
-                await Documents(session).mark_failed(job.version_id)
             logger.warning("job %s", state, extra={"code": code, "reason": detail})
 
 

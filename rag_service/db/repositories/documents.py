@@ -7,16 +7,14 @@ from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select, text, update
+from sqlalchemy import delete, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.blobs import StoredBlob
 from rag_service.db.models import Chunk, Document, DocumentVersion, Embedding, Job, KnowledgeBase, new_id
-from rag_service.db.repositories.jobs import FINISHED
+from rag_service.db.repositories.jobs import JOBS_CHANNEL, Jobs
 from rag_service.errors import NotFound
-
-JOBS_CHANNEL = "rag_jobs"
 
 Outcome = Literal["added", "updated", "unchanged"]
 
@@ -192,17 +190,14 @@ class Documents:
             NotFound: there is none.
         """
         document = await self.get(document_id)
-        document.deleted_at = datetime.now(UTC)
-        await self._session.execute(
-            update(Job)
-            .where(Job.document_id == document_id, Job.state.not_in(FINISHED))
-            .values(
-                state="cancelled",
-                error_code="document_deleted",
-                error_detail="The document was deleted.",
-                finished_at=func.now(),
-            )
+        # The jobs before the document, as a worker locks them at the end of its job: the two cannot block each other.
+        await Jobs(self._session).end_where(
+            Job.document_id == document_id,
+            state="cancelled",
+            code="document_deleted",
+            detail="The document was deleted.",
         )
+        document.deleted_at = datetime.now(UTC)
         await self._session.execute(text(f"NOTIFY {JOBS_CHANNEL}"))
 
     async def next_to_erase(self) -> Erasable | None:
@@ -250,14 +245,6 @@ class Documents:
                     ~exists().where(Chunk.content_hash == Embedding.content_hash),
                 )
             )
-
-    async def mark_failed(self, version_id: UUID) -> None:
-        """No text came of a version: the same bytes, uploaded again, are tried again."""
-        await self._session.execute(
-            update(DocumentVersion)
-            .where(DocumentVersion.id == version_id, DocumentVersion.state == "pending")
-            .values(state="failed")
-        )
 
     async def activate(self, version: DocumentVersion, *, chunk_count: int) -> UUID | None:
         """Make a version what its document says, in the caller's transaction.

@@ -1,6 +1,7 @@
 """Queries on jobs: the queue is this table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -8,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag_service.db.models import Document, Job
+from rag_service.db.models import Document, DocumentVersion, Job
 from rag_service.errors import Conflict, NotFound
 
 JobState = Literal[
@@ -23,12 +24,40 @@ JobState = Literal[
     "quarantined",
 ]
 FINISHED = frozenset({"succeeded", "failed", "cancelled", "quarantined"})
+JOBS_CHANNEL = "rag_jobs"
+
+_LOST = "This job is no longer this worker's."
 
 
 class LostLease(Conflict):
     """Another worker has taken the job over, or it was cancelled; what this one did must not count."""
 
     code = "lost_lease"
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs are wanted; what is not said does not matter."""
+
+    states: Collection[str] = ()
+    knowledge_base_id: UUID | None = None
+    document_id: UUID | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        wanted: list[ColumnElement[bool]] = []
+        if self.states:
+            wanted.append(Job.state.in_(self.states))
+        if self.knowledge_base_id is not None:
+            wanted.append(Job.knowledge_base_id == self.knowledge_base_id)
+        if self.document_id is not None:
+            wanted.append(Job.document_id == self.document_id)
+        if self.created_after is not None:
+            wanted.append(Job.created_at > self.created_after)
+        if self.created_before is not None:
+            wanted.append(Job.created_at < self.created_before)
+        return wanted
 
 
 class Jobs:
@@ -80,14 +109,43 @@ class Jobs:
         self, job: Job, state: str, *, code: str | None = None, detail: str | None = None
     ) -> None:
         """End the job in `state`. Raises LostLease if it is no longer this worker's."""
-        await self._fenced(
-            job,
-            state=state,
-            error_code=code,
-            error_detail=detail,
-            lease_until=None,
-            finished_at=func.now(),
+        mine = (Job.id == job.id, Job.fence == job.fence, Job.state != "queued")
+        if not await self.end_where(*mine, state=state, code=code, detail=detail, lease_until=None):
+            raise LostLease(_LOST)
+
+    async def end_where(
+        self,
+        *which: ColumnElement[bool],
+        state: str,
+        code: str | None = None,
+        detail: str | None = None,
+        **values: object,
+    ) -> list[UUID]:
+        """End the jobs of which this is true and which have not ended yet; the ids of those it ended.
+
+        Every job ends through here, so that what has to happen then happens in the same transaction: the version
+        that no text came of is marked failed, and the same bytes can be uploaded again. The lease of a job that
+        its own worker did not end stays: the worker may still be writing.
+        """
+        ended = list(
+            await self._session.scalars(
+                update(Job)
+                .where(*which, Job.state.not_in(FINISHED))
+                .values(state=state, error_code=code, error_detail=detail, finished_at=func.now(), **values)
+                .returning(Job)
+                .execution_options(synchronize_session=False, populate_existing=True)
+            )
         )
+        if state != "succeeded":
+            await self._session.execute(
+                update(DocumentVersion)
+                .where(
+                    DocumentVersion.id.in_([job.version_id for job in ended]),
+                    DocumentVersion.state == "pending",
+                )
+                .values(state="failed")
+            )
+        return [job.id for job in ended]
 
     async def hand_back(
         self, job: Job, *, after: timedelta, code: str, detail: str, counts: bool = True
@@ -115,7 +173,7 @@ class Jobs:
             .execution_options(synchronize_session=False)
         )
         if owned is None:
-            raise LostLease("This job is no longer this worker's.")
+            raise LostLease(_LOST)
 
     async def get(self, job_id: UUID) -> tuple[Job, str]:
         """A job and its document's name. Raises NotFound."""
@@ -141,26 +199,15 @@ class Jobs:
         )
         return [(row[0], row[1]) for row in rows]
 
-    async def page(
-        self,
-        *,
-        before: UUID | None,
-        limit: int,
-        state: str | None = None,
-        knowledge_base_id: UUID | None = None,
-    ) -> list[tuple[Job, str]]:
+    async def page(self, wanted: JobFilter, *, before: UUID | None, limit: int) -> list[tuple[Job, str]]:
         """Jobs, newest first."""
-        wanted: list[ColumnElement[bool]] = []
+        conditions = wanted.conditions()
         if before is not None:
-            wanted.append(Job.id < before)
-        if state is not None:
-            wanted.append(Job.state == state)
-        if knowledge_base_id is not None:
-            wanted.append(Job.knowledge_base_id == knowledge_base_id)
+            conditions.append(Job.id < before)
         rows = await self._session.execute(
             select(Job, Document.name)
             .join(Document, Document.id == Job.document_id)
-            .where(*wanted)
+            .where(*conditions)
             .order_by(Job.id.desc())
             .limit(limit)
         )
