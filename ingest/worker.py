@@ -4,8 +4,12 @@ import asyncio
 import logging
 import random
 import signal
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, Protocol
+from uuid import UUID
 
 import asyncpg
 from sqlalchemy.engine import make_url
@@ -44,12 +48,15 @@ class Worker:
         """Look at the queue now."""
         self._woken.set()
 
-    async def run(self) -> None:
-        """Claim and do jobs for ever; cancel to stop. A job under way is then handed back."""
+    async def run(self, *, claim: bool = True) -> None:
+        """Claim and do jobs for ever; cancel to stop. A job under way is then handed back.
+
+        Without `claim` only what else there is to do is done: others say which jobs.
+        """
         while True:
             self._woken.clear()
             try:
-                while await self.run_one() or await self.erase_one():
+                while (claim and await self.run_one()) or await self.erase_one():
                     pass
             except Unavailable as error:
                 logger.warning("the queue cannot be read", extra={"reason": error.detail})
@@ -57,10 +64,10 @@ class Worker:
                 async with asyncio.timeout(LOOK_EVERY_SECONDS):
                     await self._woken.wait()
 
-    async def run_one(self) -> bool:
-        """Do the next job that is due; False if there is none."""
+    async def run_one(self, job_id: UUID | None = None) -> bool:
+        """Do the next job that is due, or that one; False if there is none, or it is not due."""
         async with self._database.transaction() as session:
-            job = await Jobs(session).claim(lease=self._pipeline.lease)
+            job = await Jobs(session).claim(lease=self._pipeline.lease, job_id=job_id)
         if job is None:
             return False
         logs.context.set({"job_id": str(job.id)})
@@ -131,15 +138,26 @@ async def _until_lost(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await lost.wait()
 
 
-async def listen(url: str, worker: Worker) -> None:
-    """Wake the worker whenever a job is entered; reconnects for ever."""
+class Sleeper(Protocol):
+    """Who looks at the queue when woken."""
+
+    def wake(self) -> None: ...
+
+
+async def listen(url: str, *sleepers: Sleeper) -> None:
+    """Wake them whenever a job is entered; reconnects for ever."""
+
+    def wake(*_: object) -> None:
+        for one in sleepers:
+            one.wake()
+
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     while True:
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
             connection = await asyncpg.connect(plain, timeout=5)
             try:
-                await connection.add_listener(JOBS_CHANNEL, lambda *_: worker.wake())
-                worker.wake()
+                await connection.add_listener(JOBS_CHANNEL, wake)
+                wake()
                 await _until_lost(connection)
             finally:
                 await connection.close(timeout=2)
@@ -149,13 +167,35 @@ async def listen(url: str, worker: Worker) -> None:
 async def run_worker(settings: Settings) -> None:
     """The worker's process: load the model, wait for the database, work until SIGTERM or Ctrl-C."""
     logs.configure(settings.log_level)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with ready_worker(settings) as ready:
+        logger.info("worker ready")
+        await until_stopped(stop, ready.worker.run(), listen(ready.url, ready.worker))
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker with all it needs, and the database it works on."""
+
+    worker: Worker
+    database: Database
+    url: str
+
+
+@asynccontextmanager
+async def ready_worker(settings: Settings) -> AsyncIterator[Ready]:
+    """A worker whose model is loaded and whose database has the schema of this version.
+
+    Raises:
+        ConfigurationError: an address is missing, or the schema is newer than this version.
+        Unavailable: the database does not answer.
+    """
     settings = settings.connected()
     assert settings.database_url and settings.chroma_url  # noqa: S101 - connected() promises both
     url = settings.database_url.get_secret_value()
     database = Database(url, pool=4, application="rag-worker")
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         loading: asyncio.Task[Embedder] = asyncio.create_task(asyncio.to_thread(load_embedder, settings))
         await migrate(database)
@@ -174,16 +214,19 @@ async def run_worker(settings: Settings) -> None:
                 chunk_tokens=settings.chunk_tokens,
                 lease=timedelta(seconds=settings.job_lease_seconds),
             )
-            worker = Worker(database, pipeline, attempts=settings.job_attempts)
-            logger.info("worker ready")
-            tasks = [asyncio.create_task(worker.run()), asyncio.create_task(listen(url, worker))]
-            stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
-            for task in [*tasks, stopped]:
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-            for result in results:
-                if isinstance(result, Exception):
-                    raise result
+            yield Ready(Worker(database, pipeline, attempts=settings.job_attempts), database, url)
     finally:
         await database.close()
+
+
+async def until_stopped(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:
+    """Do all of it until `stop` is set, or one of them fails: then the rest is cancelled, and the failure raised."""
+    tasks = [asyncio.create_task(item) for item in work]
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+    for task in [*tasks, stopped]:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result

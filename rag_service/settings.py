@@ -8,6 +8,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -54,6 +55,11 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = Field(default=None, validation_alias=_bare("DATABASE_URL"))
     chroma_url: str | None = Field(default=None, validation_alias=_bare("CHROMA_URL"))
+    redis_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=_bare("REDIS_URL"),
+        description="Redis; with it, Celery workers share the jobs out between them",
+    )
     openai_api_key: SecretStr | None = Field(default=None, validation_alias=_bare("OPENAI_API_KEY"))
     openai_base_url: str | None = Field(default=None, validation_alias=_bare("OPENAI_BASE_URL"))
 
@@ -129,6 +135,13 @@ class Settings(BaseSettings):
                 "RAG_SECRET_KEY is not set, but DATABASE_URL is: every process that shares a database needs "
                 "the same secret. Set it to at least 32 random characters."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_what_is_no_address(self) -> Self:
+        redis = urlsplit(self.redis_url.get_secret_value()) if self.redis_url else None
+        if redis is not None and (redis.scheme not in ("redis", "rediss") or not redis.hostname):
+            raise ValueError("REDIS_URL is no address of a Redis server; it looks like redis://host:6379/0")
         return self
 
     @property

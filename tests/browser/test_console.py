@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from uuid import uuid4
 
-from playwright.async_api import expect
+from playwright.async_api import FilePayload, expect
 
 from tests.browser.conftest import OpenTab, Site, Tab, answers, ask, page_with, question_box, sign_in, working
 from tests.conftest import Server
@@ -201,9 +201,8 @@ async def test_a_job_is_stopped_and_tried_again(moon: Server, open_tab: OpenTab)
         await expect(row).to_contain_text("Ready")
     await expect(row.get_by_role("button", name=re.compile("tides"))).to_have_count(1)  # Delete
 
-    await tab.page.locator("input[type=file]").set_input_files(
-        [{"name": "stars.md", "mimeType": "text/markdown", "buffer": b"# Stars\n\nStars shine.\n"}]
-    )
+    stars = FilePayload(name="stars.md", mimeType="text/markdown", buffer=b"# Stars\n\nStars shine.\n")
+    await tab.page.locator("input[type=file]").set_input_files(stars)
     upload = tab.page.get_by_role("region", name="Uploads").locator("li")
     await upload.get_by_role("button", name="Stop reading: stars.md").click()
     await expect(upload.locator(".under")).to_contain_text("The job was cancelled.")

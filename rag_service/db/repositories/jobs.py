@@ -35,6 +35,15 @@ class LostLease(Conflict):
     code = "lost_lease"
 
 
+def _due() -> ColumnElement[bool]:
+    """True of a job that a worker may take now: queued, or left by a worker that let its lease run out."""
+    now = func.now()
+    return or_(
+        and_(Job.state == "queued", or_(Job.not_before.is_(None), Job.not_before <= now)),
+        and_(Job.state.not_in([*FINISHED, "queued"]), Job.lease_until < now),
+    )
+
+
 @dataclass(frozen=True)
 class JobFilter:
     """Which jobs are wanted; what is not said does not matter."""
@@ -64,18 +73,20 @@ class Jobs:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def claim(self, *, lease: timedelta) -> Job | None:
-        """Take the oldest job that is due, or whose worker let its lease run out.
+    async def claim(self, *, lease: timedelta, job_id: UUID | None = None) -> Job | None:
+        """Take the oldest job that is due, or whose worker let its lease run out; with `job_id`, that one or none.
 
         Workers that ask at the same moment get different jobs. The fence grows with each claim.
         """
         now = func.now()
-        due = or_(
-            and_(Job.state == "queued", or_(Job.not_before.is_(None), Job.not_before <= now)),
-            and_(Job.state.not_in([*FINISHED, "queued"]), Job.lease_until < now),
-        )
+        wanted = [_due()] if job_id is None else [_due(), Job.id == job_id]
         chosen = (
-            select(Job.id).where(due).order_by(Job.created_at).limit(1).with_for_update(skip_locked=True)
+            select(Job.id)
+            .where(*wanted)
+            .order_by(Job.created_at)
+            .limit(1)
+            # Who wants a certain job waits to see what becomes of its row.
+            .with_for_update(skip_locked=job_id is None)
         ).scalar_subquery()
         return await self._session.scalar(
             update(Job)
@@ -91,9 +102,36 @@ class Jobs:
                 warnings=[],
                 error_code=None,
                 error_detail=None,
+                dispatched_at=None,
             )
             .returning(Job)
         )
+
+    async def dispatch(self, *, limit: int, again_after: timedelta) -> list[UUID]:
+        """Up to `limit` jobs that are due and of which Celery was not told within `again_after`, the oldest first.
+
+        They count as told from now on, for all who ask.
+        """
+        untold = or_(Job.dispatched_at.is_(None), Job.dispatched_at < func.now() - again_after)
+        chosen = (
+            select(Job.id)
+            .where(_due(), untold)
+            .order_by(Job.created_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        told = await self._session.scalars(
+            update(Job)
+            .where(Job.id.in_(chosen))
+            .values(dispatched_at=func.now())
+            .returning(Job.id)
+            .execution_options(synchronize_session=False)
+        )
+        return sorted(told)
+
+    async def undo_dispatch(self, job_ids: Sequence[UUID]) -> None:
+        """Celery could not be told of these after all."""
+        await self._session.execute(update(Job).where(Job.id.in_(job_ids)).values(dispatched_at=None))
 
     async def renew(self, job: Job, *, lease: timedelta) -> None:
         """Raises LostLease if the job is no longer this worker's."""
