@@ -71,7 +71,9 @@ def worker() -> None:
     settings = load_settings()
     if settings.redis_url:
         # In the place of this process, so that whoever watches over it need not know.
-        celery = [sys.executable, "-m", "celery", "--quiet", "--app", "ingest.celery_app", "worker"]
+        # What one of these workers would say to the others, PostgreSQL says.
+        alone = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+        celery = [sys.executable, "-m", "celery", "--quiet", "--app", "ingest.celery_app", "worker", *alone]
         os.execv(sys.executable, celery)  # noqa: S606 - no shell is wanted
     from ingest.worker import run_worker
 

@@ -56,12 +56,16 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Send what is due for ever, through outages of database and broker; cancel to stop."""
+        away = False
         while True:
             self._woken.clear()
             try:
                 await self.dispatch()
+                away = False
             except Unavailable as error:
-                logger.warning("jobs cannot be sent to Celery; trying again", extra={"reason": error.detail})
+                if not away:  # said once an outage
+                    logger.warning("jobs cannot be sent to Celery yet", extra={"reason": error.detail})
+                away = True
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_SECONDS):
                     await self._woken.wait()
