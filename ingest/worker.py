@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from ingest.erasure import Eraser
 from ingest.pipeline import Pipeline
 from ingest.sandbox import Extractor
+from ingest.webhooks import deliver
 from rag_service import logs
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
@@ -172,7 +173,9 @@ async def run_worker(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with ready_worker(settings) as ready:
         logger.info("worker ready")
-        await until_stopped(stop, ready.worker.run(), listen(ready.url, ready.worker))
+        await until_stopped(
+            stop, ready.worker.run(), listen(ready.url, ready.worker), deliver(ready.database, settings)
+        )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Names the field already knows stay bare (`DATABASE_URL`, `OPENAI_API_KEY`); ours
 Values that are unsafe stop the start with a sentence that says what to change.
 """
 
+import base64
 import os
 import secrets
 from pathlib import Path
@@ -16,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from rag_service.errors import ConfigurationError
 
 MIN_SECRET_LENGTH = 32
+MIN_WEBHOOK_KEY = 24
+_MAKE_WEBHOOK_SECRET = "Make one with `echo whsec_$(openssl rand -base64 32)`, and give it to the receiver"  # noqa: S105
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PACKAGE_DIR = Path(__file__).resolve().parent
 
@@ -28,6 +31,16 @@ def _shipped(checkout_path: str, bundled_name: str) -> Path:
 
 def _bare(name: str) -> AliasChoices:
     return AliasChoices(name)
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_port = parts.port != 0  # one that is no number is a ValueError
+    except ValueError:
+        return False
+    is_plain = url.isprintable() and " " not in url and parts.username is None
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and has_port and is_plain
 
 
 class Endpoints(BaseModel):
@@ -93,6 +106,13 @@ class Settings(BaseSettings):
     extract_memory_mb: Annotated[int, Field(ge=256)] = 2048
     job_lease_seconds: Annotated[float, Field(ge=2)] = 30.0
     job_attempts: Annotated[int, Field(ge=1)] = 4
+    webhook_url: SecretStr | None = Field(
+        default=None, description="told of every job that ends; its address may hold a secret of its receiver"
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="signs what is told: `whsec_` and Base64, or any text of 24 characters or more",
+    )
 
     retrieve_chunks: Annotated[int, Field(ge=1, le=50)] = 8
     refusal_score: Annotated[float, Field(ge=-1, le=1)] = Field(
@@ -143,6 +163,36 @@ class Settings(BaseSettings):
         if redis is not None and (redis.scheme not in ("redis", "rediss") or not redis.hostname):
             raise ValueError("REDIS_URL is no address of a Redis server; it looks like redis://host:6379/0")
         return self
+
+    @model_validator(mode="after")
+    def _refuse_an_unsigned_webhook(self) -> Self:
+        if self.webhook_url is not None:
+            if not _is_http(self.webhook_url.get_secret_value()):
+                raise ValueError(
+                    "RAG_WEBHOOK_URL is no address that can be told anything; it looks like https://host/path, "
+                    "without a user name in it"
+                )
+            if self.webhook_secret is None:
+                raise ValueError(
+                    f"RAG_WEBHOOK_SECRET is not set, but RAG_WEBHOOK_URL is. {_MAKE_WEBHOOK_SECRET}"
+                )
+        if self.webhook_secret is not None:
+            self.webhook_key()
+        return self
+
+    def webhook_key(self) -> bytes:
+        """The key that webhooks are signed with. Raises ValueError where there is none, or it is too weak."""
+        given = self.webhook_secret.get_secret_value() if self.webhook_secret else ""
+        try:
+            encoded = given.removeprefix("whsec_")
+            key = base64.b64decode(encoded, validate=True) if encoded != given else given.encode()
+        except ValueError:
+            key = b""
+        if len(key) < MIN_WEBHOOK_KEY or len(set(key)) < 8:
+            raise ValueError(
+                f"RAG_WEBHOOK_SECRET is too weak, or no Base64 behind `whsec_`. {_MAKE_WEBHOOK_SECRET}"
+            )
+        return key
 
     @property
     def answers_with(self) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.models import Document, DocumentVersion, Job
+from rag_service.db.repositories.webhooks import WebhookDeliveries
 from rag_service.errors import Conflict, NotFound
 
 JobState = Literal[
@@ -162,8 +163,8 @@ class Jobs:
         """End the jobs of which this is true and which have not ended yet; the ids of those it ended.
 
         Every job ends through here, so that what has to happen then happens in the same transaction: the version
-        that no text came of is marked failed, and the same bytes can be uploaded again. The lease of a job that
-        its own worker did not end stays: the worker may still be writing.
+        that no text came of is marked failed, so that the same bytes can be uploaded again, and the webhook's
+        delivery is entered. The lease of a job that its own worker did not end stays: that one may still be writing.
         """
         ended = list(
             await self._session.scalars(
@@ -174,7 +175,7 @@ class Jobs:
                 .execution_options(synchronize_session=False, populate_existing=True)
             )
         )
-        if state != "succeeded":
+        if ended and state != "succeeded":
             await self._session.execute(
                 update(DocumentVersion)
                 .where(
@@ -183,6 +184,8 @@ class Jobs:
                 )
                 .values(state="failed")
             )
+        if ended:
+            await WebhookDeliveries(self._session).enter(ended)
         return [job.id for job in ended]
 
     async def hand_back(
