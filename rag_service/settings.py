@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -33,14 +33,14 @@ def _bare(name: str) -> AliasChoices:
     return AliasChoices(name)
 
 
-def _is_http(url: str) -> bool:
+def _address(url: str, *schemes: str) -> SplitResult | None:
+    """The parts of a URL of one of these schemes; None where it is none."""
     try:
         parts = urlsplit(url)
-        has_port = parts.port != 0  # one that is no number is a ValueError
+        usable = parts.scheme in schemes and parts.hostname and parts.port != 0  # no number: a ValueError
     except ValueError:
-        return False
-    is_plain = url.isprintable() and " " not in url and parts.username is None
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and has_port and is_plain
+        return None
+    return parts if usable and url.isprintable() and " " not in url else None
 
 
 class Endpoints(BaseModel):
@@ -159,15 +159,15 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_what_is_no_address(self) -> Self:
-        redis = urlsplit(self.redis_url.get_secret_value()) if self.redis_url else None
-        if redis is not None and (redis.scheme not in ("redis", "rediss") or not redis.hostname):
+        if self.redis_url and not _address(self.redis_url.get_secret_value(), "redis", "rediss"):
             raise ValueError("REDIS_URL is no address of a Redis server; it looks like redis://host:6379/0")
         return self
 
     @model_validator(mode="after")
     def _refuse_an_unsigned_webhook(self) -> Self:
         if self.webhook_url is not None:
-            if not _is_http(self.webhook_url.get_secret_value()):
+            found = _address(self.webhook_url.get_secret_value(), "http", "https")
+            if found is None or found.username is not None:
                 raise ValueError(
                     "RAG_WEBHOOK_URL is no address that can be told anything; it looks like https://host/path, "
                     "without a user name in it"

@@ -43,7 +43,7 @@ def test_a_shared_database_without_a_shared_secret_is_refused(monkeypatch: pytes
     assert detail.startswith("RAG_SECRET_KEY is not set, but DATABASE_URL is")
 
 
-@pytest.mark.parametrize("url", ["http://h:6379", "redis:///0", "6379-by-itself"])
+@pytest.mark.parametrize("url", ["http://h:6379", "redis:///0", "6379-by-itself", "redis://h:x/0"])
 def test_an_address_that_is_no_redis_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     assert refusal(monkeypatch, REDIS_URL=url).startswith("REDIS_URL is no address of a Redis server")
 
@@ -67,7 +67,7 @@ WEBHOOK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 def test_an_address_that_is_no_webhook_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("RAG_WEBHOOK_SECRET", WEBHOOK_SECRET)
     monkeypatch.setenv("RAG_WEBHOOK_URL", url)
-    with pytest.raises(ConfigurationError, match="^RAG_WEBHOOK_URL is no address"):
+    with pytest.raises(ConfigurationError, match=r"^RAG_WEBHOOK_URL is no address"):
         load_settings()
 
 
