@@ -1,6 +1,7 @@
 """`rag-ingest`: bring documents in from the command line, and run the worker."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -66,10 +67,17 @@ def add(
 
 @app.command()
 def worker() -> None:
-    """Run the worker: it reads what is uploaded, until it is stopped."""
+    """Run the worker: it reads what is uploaded, until it is stopped. With REDIS_URL set it is a Celery worker."""
+    settings = load_settings()
+    if settings.redis_url:
+        # In the place of this process, so that whoever watches over it need not know.
+        # What one of these workers would say to the others, PostgreSQL says.
+        alone = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+        celery = [sys.executable, "-m", "celery", "--quiet", "--app", "ingest.celery_app", "worker", *alone]
+        os.execv(sys.executable, celery)  # noqa: S606 - no shell is wanted
     from ingest.worker import run_worker
 
-    asyncio.run(run_worker(load_settings()))
+    asyncio.run(run_worker(settings))
 
 
 def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:

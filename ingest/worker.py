@@ -5,9 +5,12 @@ import logging
 import random
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
 
 import asyncpg
 from sqlalchemy.engine import make_url
@@ -15,13 +18,13 @@ from sqlalchemy.engine import make_url
 from ingest.erasure import Eraser
 from ingest.pipeline import Pipeline
 from ingest.sandbox import Extractor
+from ingest.webhooks import deliver
 from rag_service import logs
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.migrate import migrate
 from rag_service.db.models import Job
-from rag_service.db.repositories.documents import JOBS_CHANNEL, Documents
-from rag_service.db.repositories.jobs import Jobs, LostLease
+from rag_service.db.repositories.jobs import JOBS_CHANNEL, Jobs, LostLease
 from rag_service.errors import NotFound, RagError, Unavailable, UnreadableDocument
 from rag_service.knowledge.embeddings import Embedder, load_embedder
 from rag_service.knowledge.vectors import ChromaIndex
@@ -66,13 +69,16 @@ class Worker:
         self._woken.set()
         self._erasing.set()
 
-    async def run(self) -> None:
-        """Do jobs, and erase what was deleted, for ever; cancel to stop. Jobs under way are then handed back."""
+    async def run(self, *, claim: bool = True) -> None:
+        """Do jobs, and erase what was deleted, for ever; cancel to stop. Jobs under way are then handed back.
+
+        Without `claim` nothing but erasing is done: others say which jobs.
+        """
         eraser = asyncio.create_task(self._erase())
         try:
             while True:
                 self._woken.clear()
-                for job in await self._next():
+                for job in await self._next() if claim else ():
                     self._begin(job)
                 await self._until_there_may_be_more()
         finally:
@@ -81,9 +87,9 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def run_one(self) -> bool:
-        """Do the next job that is due; False if there is none."""
-        for job in await self._claim(1):
+    async def run_one(self, job_id: UUID | None = None) -> bool:
+        """Do the next job that is due, or that one; False if there is none, or it is not due."""
+        for job in await (self._claim(1) if job_id is None else self._claim_that(job_id)):
             await self._do(job)
             return True
         return False
@@ -112,6 +118,10 @@ class Worker:
                 return []
             lost = await jobs.claim_lost(lease=self._pipeline.lease)
             return [lost] if lost else []
+
+    async def _claim_that(self, job_id: UUID) -> list[Job]:
+        async with self._database.transaction() as session:
+            return await Jobs(session).claim_that(job_id, lease=self._pipeline.lease)
 
     async def _is_any_lost(self, jobs: Jobs) -> bool:
         """Looked up once a second: leases run out by the clock alone."""
@@ -217,7 +227,6 @@ class Worker:
         with _unless_lost(), suppress(LostLease):
             async with self._database.transaction() as session:
                 await Jobs(session).finish(job, state, code=code, detail=detail)
-                await Documents(session).mark_failed(job.version_id)
             logger.warning("job %s", state, extra={"code": code, "reason": detail})
 
 
@@ -240,15 +249,26 @@ async def _until_lost(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await lost.wait()
 
 
-async def listen(url: str, worker: Worker) -> None:
-    """Wake the worker whenever a job is entered; reconnects for ever."""
+class Sleeper(Protocol):
+    """Who looks at the queue when woken."""
+
+    def wake(self) -> None: ...
+
+
+async def listen(url: str, *sleepers: Sleeper) -> None:
+    """Wake them whenever a job is entered; reconnects for ever."""
+
+    def wake(*_: object) -> None:
+        for one in sleepers:
+            one.wake()
+
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     while True:
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
             connection = await asyncpg.connect(plain, timeout=5)
             try:
-                await connection.add_listener(JOBS_CHANNEL, lambda *_: worker.wake())
-                worker.wake()
+                await connection.add_listener(JOBS_CHANNEL, wake)
+                wake()
                 await _until_lost(connection)
             finally:
                 await connection.close(timeout=2)
@@ -258,13 +278,37 @@ async def listen(url: str, worker: Worker) -> None:
 async def run_worker(settings: Settings) -> None:
     """The worker's process: load the model, wait for the database, work until SIGTERM or Ctrl-C."""
     logs.configure(settings.log_level)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with ready_worker(settings) as ready:
+        logger.info("worker ready")
+        await until_stopped(
+            stop, ready.worker.run(), listen(ready.url, ready.worker), deliver(ready.database, settings)
+        )
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker with all it needs, and the database it works on."""
+
+    worker: Worker
+    database: Database
+    url: str
+
+
+@asynccontextmanager
+async def ready_worker(settings: Settings) -> AsyncIterator[Ready]:
+    """A worker whose model is loaded and whose database has the schema of this version.
+
+    Raises:
+        ConfigurationError: an address is missing, or the schema is newer than this version.
+        Unavailable: the database does not answer.
+    """
     settings = settings.connected()
     assert settings.database_url and settings.chroma_url  # noqa: S101 - connected() promises both
     url = settings.database_url.get_secret_value()
     database = Database(url, pool=settings.worker_jobs + 3, application="rag-worker")
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         loading: asyncio.Task[Embedder] = asyncio.create_task(asyncio.to_thread(load_embedder, settings))
         await migrate(database)
@@ -290,15 +334,19 @@ async def run_worker(settings: Settings) -> None:
                 at_once=settings.worker_jobs,
                 keep_quotes=settings.keep_quotes,
             )
-            logger.info("worker ready")
-            tasks = [asyncio.create_task(worker.run()), asyncio.create_task(listen(url, worker))]
-            stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
-            for task in [*tasks, stopped]:
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-            for result in results:
-                if isinstance(result, Exception):
-                    raise result
+            yield Ready(worker, database, url)
     finally:
         await database.close()
+
+
+async def until_stopped(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:
+    """Do all of it until `stop` is set, or one of them fails: then the rest is cancelled, and the failure raised."""
+    tasks = [asyncio.create_task(item) for item in work]
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+    for task in [*tasks, stopped]:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result

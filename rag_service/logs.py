@@ -57,9 +57,11 @@ def _redacted(value: object) -> object:
     return redact(str(value))
 
 
-# These say at INFO what we already say, once for every request they make.
+# These say at INFO what we already say, once for every request they make, or task they get.
 _CHATTY = (
     "alembic",
+    "celery.app.trace",
+    "celery.worker.strategy",
     "chromadb",
     "httpcore",
     "httpx",

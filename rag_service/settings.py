@@ -4,10 +4,12 @@ Names the field already knows stay bare (`DATABASE_URL`, `OPENAI_API_KEY`); ours
 Values that are unsafe stop the start with a sentence that says what to change.
 """
 
+import base64
 import os
 import secrets
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from rag_service.errors import ConfigurationError
 
 MIN_SECRET_LENGTH = 32
+MIN_WEBHOOK_KEY = 24
+_MAKE_WEBHOOK_SECRET = "Make one with `echo whsec_$(openssl rand -base64 32)`, and give it to the receiver"  # noqa: S105
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PACKAGE_DIR = Path(__file__).resolve().parent
 
@@ -27,6 +31,16 @@ def _shipped(checkout_path: str, bundled_name: str) -> Path:
 
 def _bare(name: str) -> AliasChoices:
     return AliasChoices(name)
+
+
+def _address(url: str, *schemes: str) -> SplitResult | None:
+    """The parts of a URL of one of these schemes; None where it is none."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in schemes and parts.hostname and parts.port != 0  # no number: a ValueError
+    except ValueError:
+        return None
+    return parts if usable and url.isprintable() and " " not in url else None
 
 
 class Endpoints(BaseModel):
@@ -54,6 +68,11 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = Field(default=None, validation_alias=_bare("DATABASE_URL"))
     chroma_url: str | None = Field(default=None, validation_alias=_bare("CHROMA_URL"))
+    redis_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=_bare("REDIS_URL"),
+        description="Redis; with it, Celery workers share the jobs out between them",
+    )
     openai_api_key: SecretStr | None = Field(default=None, validation_alias=_bare("OPENAI_API_KEY"))
     openai_base_url: str | None = Field(default=None, validation_alias=_bare("OPENAI_BASE_URL"))
 
@@ -90,6 +109,13 @@ class Settings(BaseSettings):
         default=8, description="documents that one worker reads and embeds at the same time"
     )
     job_attempts: Annotated[int, Field(ge=1)] = 4
+    webhook_url: SecretStr | None = Field(
+        default=None, description="told of every job that ends; its address may hold a secret of its receiver"
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="signs what is told: `whsec_` and Base64, or any text of 24 characters or more",
+    )
 
     keep_quotes: bool = Field(
         default=False, description="whether stored answers keep what they quote of a document that is erased"
@@ -137,6 +163,43 @@ class Settings(BaseSettings):
                 "the same secret. Set it to at least 32 random characters."
             )
         return self
+
+    @model_validator(mode="after")
+    def _refuse_what_is_no_address(self) -> Self:
+        if self.redis_url and not _address(self.redis_url.get_secret_value(), "redis", "rediss"):
+            raise ValueError("REDIS_URL is no address of a Redis server; it looks like redis://host:6379/0")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_an_unsigned_webhook(self) -> Self:
+        if self.webhook_url is not None:
+            found = _address(self.webhook_url.get_secret_value(), "http", "https")
+            if found is None or found.username is not None:
+                raise ValueError(
+                    "RAG_WEBHOOK_URL is no address that can be told anything; it looks like https://host/path, "
+                    "without a user name in it"
+                )
+            if self.webhook_secret is None:
+                raise ValueError(
+                    f"RAG_WEBHOOK_SECRET is not set, but RAG_WEBHOOK_URL is. {_MAKE_WEBHOOK_SECRET}"
+                )
+        if self.webhook_secret is not None:
+            self.webhook_key()
+        return self
+
+    def webhook_key(self) -> bytes:
+        """The key that webhooks are signed with. Raises ValueError where there is none, or it is too weak."""
+        given = self.webhook_secret.get_secret_value() if self.webhook_secret else ""
+        try:
+            encoded = given.removeprefix("whsec_")
+            key = base64.b64decode(encoded, validate=True) if encoded != given else given.encode()
+        except ValueError:
+            key = b""
+        if len(key) < MIN_WEBHOOK_KEY or len(set(key)) < 8:
+            raise ValueError(
+                f"RAG_WEBHOOK_SECRET is too weak, or no Base64 behind `whsec_`. {_MAKE_WEBHOOK_SECRET}"
+            )
+        return key
 
     @property
     def answers_with(self) -> str:

@@ -31,7 +31,7 @@ def api_command(fd: int) -> list[str]:
 
 
 def worker_command() -> list[str]:
-    """How the worker is started: by command, never by import."""
+    """How the worker is started: by command, never by import. With REDIS_URL set it is a Celery worker."""
     return [sys.executable, "-m", "ingest", "worker"]
 
 
@@ -125,8 +125,10 @@ def _endpoints(settings: Settings) -> Endpoints:
 
 
 def _environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:
+    redis = {"REDIS_URL": settings.redis_url.get_secret_value()} if settings.redis_url else {}
     return {
         **inherited,
+        **redis,
         "DATABASE_URL": _database_url(settings),
         "CHROMA_URL": settings.chroma_url or "",
         "RAG_STATE_DIR": str(settings.state_dir),

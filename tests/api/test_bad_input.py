@@ -131,6 +131,8 @@ UNUSABLE = ["1", "nonsense", "a%00b", "%ED%A0%80", "%F0%9F%99%82", "-1", "9" * 4
         ("DELETE", "/documents/{}"),
         ("GET", "/jobs/{}"),
         ("GET", "/jobs/{}/events"),
+        ("POST", "/jobs/{}/cancel"),
+        ("POST", "/jobs/{}/retry"),
         ("POST", "/chat/{}/stop"),
     ],
 )

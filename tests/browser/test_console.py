@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from uuid import uuid4
 
-from playwright.async_api import expect
+from playwright.async_api import FilePayload, expect
 
 from tests.browser.conftest import OpenTab, Site, Tab, answers, ask, page_with, question_box, sign_in, working
 from tests.conftest import Server
@@ -184,6 +184,28 @@ async def test_files_are_dropped_anywhere_on_the_page(moon: Server, open_tab: Op
         await expect(uploads.locator("li.failed")).to_contain_text("program.exe")
         assert await uploads.locator("li.failed .under").inner_text()
     await expect(page.get_by_role("row", name=".md")).to_have_count(2)
+
+
+async def test_a_job_is_stopped_and_tried_again(moon: Server, open_tab: OpenTab) -> None:
+    slug = await new_base(moon)
+    files = {"files": ("tides.md", b"# Tides\n\nTides follow the moon.\n")}
+    answer = await moon.http.post(f"/api/v1/knowledge-bases/{slug}/documents", files=files)
+    assert answer.status_code == 202  # and nobody reads it yet
+    tab = await visit(open_tab, moon, f"#/knowledge-bases/{slug}")
+    row = tab.page.get_by_role("row", name="tides.md")
+    await row.get_by_role("button", name="Stop reading: tides.md").click()
+    await expect(row).to_contain_text("The job was cancelled.")
+    await row.get_by_role("button", name="Try again: tides.md").click()
+    await expect(row).to_contain_text("Reading")
+    async with working(moon):
+        await expect(row).to_contain_text("Ready")
+    await expect(row.get_by_role("button", name=re.compile("tides"))).to_have_count(1)  # Delete
+
+    stars = FilePayload(name="stars.md", mimeType="text/markdown", buffer=b"# Stars\n\nStars shine.\n")
+    await tab.page.locator("input[type=file]").set_input_files(stars)
+    upload = tab.page.get_by_role("region", name="Uploads").locator("li")
+    await upload.get_by_role("button", name="Stop reading: stars.md").click()
+    await expect(upload.locator(".under")).to_contain_text("The job was cancelled.")
 
 
 async def test_a_failed_call_is_a_sentence_and_a_way_on(moon: Server, open_tab: OpenTab) -> None:

@@ -4,13 +4,14 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+import ingest
 from ingest.pipeline import BATCH
 from rag_service.db.engine import Database
 from rag_service.knowledge.embeddings import BUILT_IN, BUILT_IN_SHA256
@@ -28,18 +29,25 @@ async def stand(settings: Settings, database: Database) -> AsyncIterator[Stand]:
 
 @asynccontextmanager
 async def worker_process(
-    settings: Settings, folder: Path, **environment: str
+    settings: Settings,
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    command: Sequence[str] = ("-m", "ingest", "worker"),
+    log: Path | None = None,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """`python -m ingest worker` with the settings of the test, in a folder without a .env file, once it is ready."""
     assert settings.database_url and settings.chroma_url
-    path = folder / f"{uuid4()}.log"
-    with path.open("ab") as log:
+    path = log or folder / f"{uuid4()}.log"
+    with path.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ingest", "worker"),
+            *(sys.executable, *command),
             cwd=folder,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             env={
                 "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(Path(ingest.__file__).parents[1]),
                 "DATABASE_URL": settings.database_url.get_secret_value(),
                 "CHROMA_URL": settings.chroma_url,
                 "RAG_SECRET_KEY": SECRET,
@@ -75,7 +83,7 @@ async def test_a_worker_killed_in_mid_job_costs_nothing_but_time(
 ) -> None:
     count = 5 * BATCH
     job_id = await stand.job_of("large.md", handbook(count))
-    async with worker_process(settings, tmp_path, **remote) as first:
+    async with worker_process(settings, tmp_path, remote) as first:
         # The first of five batches is stored, the second is embedded.
         await stand.until_it_says(True, "SELECT count(*) > 0 FROM embeddings")
         first.kill()
@@ -84,7 +92,7 @@ async def test_a_worker_killed_in_mid_job_costs_nothing_but_time(
     assert (job.state, job.attempts) == ("embedding", 1)
     assert 0 < await stand.sql("SELECT count(*) FROM embeddings") < count
 
-    async with worker_process(settings, tmp_path, **remote):
+    async with worker_process(settings, tmp_path, remote):
         job = await stand.until(job_id, lambda job: job.state == "succeeded")
     assert (job.attempts, job.fence, job.done) == (2, 2, count)
     chunks = await stand.chunks(job.version_id)
@@ -102,7 +110,7 @@ async def test_sigterm_hands_the_job_back_at_once_and_ends_the_worker(
     blob.unlink()
     os.mkfifo(blob)
     remote["RAG_JOB_LEASE_SECONDS"] = "3600"
-    async with worker_process(settings, tmp_path, **remote) as process:
+    async with worker_process(settings, tmp_path, remote) as process:
         await stand.until(accepted.job.id, lambda job: job.state == "extracting")
         process.send_signal(signal.SIGTERM)
         job = await stand.until(accepted.job.id, lambda job: job.state == "queued")
@@ -114,7 +122,7 @@ async def test_a_worker_with_the_built_in_model_reads_what_is_uploaded(
     stand: Stand, settings: Settings, tmp_path: Path
 ) -> None:
     job_id = await stand.job_of("a.md", handbook(3))
-    async with worker_process(settings, tmp_path, OMP_NUM_THREADS="1"):
+    async with worker_process(settings, tmp_path, {"OMP_NUM_THREADS": "1"}):
         job = await stand.until(job_id, lambda job: job.state == "succeeded")
     chunks = await stand.chunks(job.version_id)
     fingerprint = f"{BUILT_IN}@{BUILT_IN_SHA256[:8]}"

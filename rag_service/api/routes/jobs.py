@@ -1,19 +1,22 @@
-"""Jobs: how far the reading of documents has come."""
+"""Jobs: how far the reading of documents has come, and what an admin orders of one."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.sse import KEEPALIVE_COMMENT
 
 from rag_service.api import sse
 from rag_service.api.deps import Admin, Limit, ProtectedRoute, Svc
-from rag_service.api.schemas.base import Page, Slug
+from rag_service.api.schemas.base import Moment, Page, Slug
 from rag_service.api.schemas.knowledge import JobOut
 from rag_service.db.engine import Database
-from rag_service.db.repositories.jobs import FINISHED, Jobs, JobState
+from rag_service.db.repositories.job_orders import JobOrders
+from rag_service.db.repositories.jobs import FINISHED, JobFilter, Jobs, JobState
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.errors import RagError
 
@@ -28,15 +31,23 @@ async def list_jobs(
     services: Svc,
     limit: Limit = 50,
     cursor: UUID | None = None,
-    state: JobState | None = None,
+    state: Annotated[list[JobState], Query(description="may be given several times")] = [],  # noqa: B006
     knowledge_base: Slug | None = None,
+    document_id: UUID | None = None,
+    created_after: Moment | None = None,
+    created_before: Moment | None = None,
 ) -> Page[JobOut]:
     """Jobs, the newest first."""
     async with services.database.transaction() as session:
         found = await KnowledgeBases(session).by_slug(knowledge_base) if knowledge_base else None
-        rows = await Jobs(session).page(
-            before=cursor, limit=limit, state=state, knowledge_base_id=found.id if found else None
+        wanted = JobFilter(
+            states=state,
+            knowledge_base_id=found.id if found else None,
+            document_id=document_id,
+            created_after=created_after,
+            created_before=created_before,
         )
+        rows = await Jobs(session).page(wanted, before=cursor, limit=limit)
     items = [JobOut.of(job, name) for job, name in rows]
     return Page(items=items, next_cursor=str(items[-1].id) if len(items) == limit else None)
 
@@ -47,11 +58,41 @@ async def get_job(job_id: UUID, _: Admin, services: Svc) -> JobOut:
     return await _job(services.database, job_id)
 
 
+@router.post("/{job_id}/cancel")
+async def cancel_job(job_id: UUID, _: Admin, services: Svc) -> JobOut:
+    """End a job: a queued one at once; the worker of one under way stops within about a second.
+
+    Nothing of what it read can be asked, and the same file can be uploaded again. A job that was cancelled before
+    stays so; one that ended otherwise is a 409.
+    """
+    async with services.database.transaction() as session:
+        await JobOrders(session).cancel(job_id)
+        return JobOut.of(*await Jobs(session).get(job_id))
+
+
+@router.post("/{job_id}/retry")
+async def retry_job(job_id: UUID, _: Admin, services: Svc) -> JobOut:
+    """Queue a failed, cancelled or quarantined job anew, its attempts counted from 0.
+
+    One that is queued or under way is left as it is. One that succeeded, whose document was deleted, or that a newer
+    version has overtaken is a 409.
+    """
+    async with services.database.transaction() as session:
+        await JobOrders(session).retry(job_id)
+        return JobOut.of(*await Jobs(session).get(job_id))
+
+
 @router.get("/{job_id}/events")
-async def follow_job(job_id: UUID, _: Admin, services: Svc) -> Response:
-    """A job's progress as server-sent events: `progress` whenever it changes, then one `done`."""
+async def follow_job(
+    job_id: UUID, _: Admin, services: Svc, last_event_id: Annotated[str, Header()] = ""
+) -> Response:
+    """A job's progress as server-sent events: `progress` whenever it changes, then one `done`.
+
+    A stream that was cut off is taken up with `Last-Event-ID`: it begins with the job as it is then, and the numbers
+    go on.
+    """
     first = await _job(services.database, job_id)  # one that does not exist is a 404, not a stream
-    return sse.stream(_frames(services.database, first))
+    return sse.stream(_frames(services.database, first, seen=_number(last_event_id)))
 
 
 async def _job(database: Database, job_id: UUID) -> JobOut:
@@ -59,8 +100,13 @@ async def _job(database: Database, job_id: UUID) -> JobOut:
         return JobOut.of(*await Jobs(session).get(job_id))
 
 
-async def _frames(database: Database, job: JobOut) -> AsyncIterator[bytes]:
-    number, shown, said_at = 0, None, time.monotonic()
+def _number(last_event_id: str) -> int:
+    """The number of the last event that was seen; what is none of ours counts as none."""
+    return int(last_event_id) if re.fullmatch(r"[0-9]{1,9}", last_event_id) else 0
+
+
+async def _frames(database: Database, job: JobOut, *, seen: int) -> AsyncIterator[bytes]:
+    number, shown, said_at = seen, None, time.monotonic()
     while True:
         ended = job.state in FINISHED
         if job != shown:
@@ -76,6 +122,8 @@ async def _frames(database: Database, job: JobOut) -> AsyncIterator[bytes]:
             job = await _job(database, job.id)
         except RagError as error:
             yield sse.frame(
-                "error", number + 1, {"code": error.code, "detail": error.detail, "retryable": True}
+                "error",
+                number + 1,
+                {"code": error.code, "detail": error.detail, "retryable": error.retryable},
             )
             return

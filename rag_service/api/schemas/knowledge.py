@@ -32,6 +32,7 @@ class JobOut(Response):
     warnings: list[str]
     error: JobError | None
     created_at: datetime
+    started_at: datetime | None
     finished_at: datetime | None
 
     @classmethod
@@ -47,6 +48,7 @@ class JobOut(Response):
             warnings=job.warnings,
             error=error,
             created_at=job.created_at,
+            started_at=job.started_at,
             finished_at=job.finished_at,
         )
 

@@ -15,10 +15,9 @@ from sqlalchemy.orm import aliased
 
 from rag_service.blobs import StoredBlob
 from rag_service.db.models import Chunk, Document, DocumentVersion, Embedding, Job, KnowledgeBase, new_id
-from rag_service.db.repositories.jobs import FINISHED
+from rag_service.db.repositories.jobs import JOBS_CHANNEL, Jobs
 from rag_service.db.repositories.knowledge_bases import no_such
 from rag_service.db.repositories.quotes import Quotes
-from rag_service.db.repositories.versions import JOBS_CHANNEL as JOBS_CHANNEL
 from rag_service.db.repositories.versions import Versions
 from rag_service.errors import Conflict, NotFound
 
@@ -252,29 +251,27 @@ class Documents:
             NotFound: there is none.
         """
         document = await self.get(document_id)
-        document.deleted_at = datetime.now(UTC)
+        # The jobs before the document, as a worker locks them at the end of its job: the two cannot block each other.
         await self._cancel(Job.document_id == document_id, "document_deleted", "The document was deleted.")
+        document.deleted_at = datetime.now(UTC)
+        await self._session.execute(text(f"NOTIFY {JOBS_CHANNEL}"))
 
     async def delete_all(self, knowledge_base_id: UUID) -> None:
         """Hide every document of a knowledge base, as `delete` does."""
-        await self._session.execute(
-            update(Document)
-            .where(Document.knowledge_base_id == knowledge_base_id, Document.deleted_at.is_(None))
-            .values(deleted_at=func.now())
-        )
         await self._cancel(
             Job.knowledge_base_id == knowledge_base_id,
             "knowledge_base_deleted",
             "The knowledge base was deleted.",
         )
-
-    async def _cancel(self, whose: ColumnElement[bool], code: str, detail: str) -> None:
         await self._session.execute(
-            update(Job)
-            .where(whose, Job.state.not_in(FINISHED))
-            .values(state="cancelled", error_code=code, error_detail=detail, finished_at=func.now())
+            update(Document)
+            .where(Document.knowledge_base_id == knowledge_base_id, Document.deleted_at.is_(None))
+            .values(deleted_at=func.now())
         )
         await self._session.execute(text(f"NOTIFY {JOBS_CHANNEL}"))
+
+    async def _cancel(self, whose: ColumnElement[bool], code: str, detail: str) -> None:
+        await Jobs(self._session).end_where(whose, state="cancelled", code=code, detail=detail)
 
     async def next_to_erase(self) -> Erasable | None:
         """A document, deleted itself or with its knowledge base, that still has traces.
@@ -340,14 +337,6 @@ class Documents:
                     ~exists().where(Chunk.content_hash == Embedding.content_hash),
                 )
             )
-
-    async def mark_failed(self, version_id: UUID) -> None:
-        """No text came of a version: the same bytes, uploaded again, are tried again."""
-        await self._session.execute(
-            update(DocumentVersion)
-            .where(DocumentVersion.id == version_id, DocumentVersion.state == "pending")
-            .values(state="failed")
-        )
 
     async def activate(self, version: DocumentVersion, *, chunk_count: int) -> UUID | None:
         """Make a version what its document says, in the caller's transaction.

@@ -1,6 +1,7 @@
 """Queries on jobs: the queue is this table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -8,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag_service.db.models import Document, Job
+from rag_service.db.models import Document, DocumentVersion, Job
+from rag_service.db.repositories.webhooks import WebhookDeliveries
 from rag_service.errors import Conflict, NotFound
 
 JobState = Literal[
@@ -23,6 +25,9 @@ JobState = Literal[
     "quarantined",
 ]
 FINISHED = frozenset({"succeeded", "failed", "cancelled", "quarantined"})
+JOBS_CHANNEL = "rag_jobs"
+
+_LOST = "This job is no longer this worker's."
 
 
 class LostLease(Conflict):
@@ -35,6 +40,36 @@ def _is_lost() -> ColumnElement[bool]:
     return and_(Job.state.not_in([*FINISHED, "queued"]), Job.lease_until < func.now())
 
 
+def _due() -> ColumnElement[bool]:
+    """True of a job that is queued, and whose pause is over."""
+    return and_(Job.state == "queued", or_(Job.not_before.is_(None), Job.not_before <= func.now()))
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs are wanted; what is not said does not matter."""
+
+    states: Collection[str] = ()
+    knowledge_base_id: UUID | None = None
+    document_id: UUID | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        wanted: list[ColumnElement[bool]] = []
+        if self.states:
+            wanted.append(Job.state.in_(self.states))
+        if self.knowledge_base_id is not None:
+            wanted.append(Job.knowledge_base_id == self.knowledge_base_id)
+        if self.document_id is not None:
+            wanted.append(Job.document_id == self.document_id)
+        if self.created_after is not None:
+            wanted.append(Job.created_at > self.created_after)
+        if self.created_before is not None:
+            wanted.append(Job.created_at < self.created_before)
+        return wanted
+
+
 class Jobs:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -44,26 +79,33 @@ class Jobs:
 
         Workers that ask at the same moment get different jobs. The fence grows with each claim.
         """
-        is_due = and_(Job.state == "queued", or_(Job.not_before.is_(None), Job.not_before <= func.now()))
-        return await self._take(is_due, lease=lease, limit=limit)
+        return await self._take(_due(), lease=lease, limit=limit)
 
     async def claim_lost(self, *, lease: timedelta) -> Job | None:
         """Take over the oldest job whose worker let its lease run out."""
         jobs = await self._take(_is_lost(), lease=lease, limit=1)
         return jobs[0] if jobs else None
 
+    async def claim_that(self, job_id: UUID, *, lease: timedelta) -> list[Job]:
+        """Take that job, if it is due or its worker let its lease run out."""
+        wanted = and_(Job.id == job_id, or_(_due(), _is_lost()))
+        # Who wants a certain job waits to see what becomes of its row.
+        return await self._take(wanted, lease=lease, limit=1, skip_locked=False)
+
     async def is_any_lost(self) -> bool:
         """Whether a job waits for another worker to take it over."""
         return bool(await self._session.scalar(select(exists().where(_is_lost()))))
 
-    async def _take(self, wanted: ColumnElement[bool], *, lease: timedelta, limit: int) -> list[Job]:
+    async def _take(
+        self, wanted: ColumnElement[bool], *, lease: timedelta, limit: int, skip_locked: bool = True
+    ) -> list[Job]:
         now = func.now()
         chosen = (
             select(Job.id)
             .where(wanted)
             .order_by(Job.created_at)
             .limit(limit)
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=skip_locked)
         )
         taken = await self._session.scalars(
             update(Job)
@@ -79,10 +121,37 @@ class Jobs:
                 warnings=[],
                 error_code=None,
                 error_detail=None,
+                dispatched_at=None,
             )
             .returning(Job)
         )
         return sorted(taken, key=lambda job: job.created_at)
+
+    async def dispatch(self, *, limit: int, again_after: timedelta) -> list[UUID]:
+        """Up to `limit` jobs that are due and of which Celery was not told within `again_after`, the oldest first.
+
+        They count as told from now on, for all who ask.
+        """
+        untold = or_(Job.dispatched_at.is_(None), Job.dispatched_at < func.now() - again_after)
+        chosen = (
+            select(Job.id)
+            .where(or_(_due(), _is_lost()), untold)
+            .order_by(Job.created_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        told = await self._session.scalars(
+            update(Job)
+            .where(Job.id.in_(chosen))
+            .values(dispatched_at=func.now())
+            .returning(Job.id)
+            .execution_options(synchronize_session=False)
+        )
+        return sorted(told)
+
+    async def undo_dispatch(self, job_ids: Sequence[UUID]) -> None:
+        """Celery could not be told of these after all."""
+        await self._session.execute(update(Job).where(Job.id.in_(job_ids)).values(dispatched_at=None))
 
     async def advance(
         self,
@@ -108,15 +177,52 @@ class Jobs:
         self, job: Job, state: str, *, code: str | None = None, detail: str | None = None
     ) -> None:
         """End the job in `state`. Raises LostLease if it is no longer this worker's."""
-        await self._fenced(
-            job,
-            state=state,
-            done=Job.total if state == "succeeded" else Job.done,
-            error_code=code,
-            error_detail=detail,
-            lease_until=None,
-            finished_at=func.now(),
+        mine = (Job.id == job.id, Job.fence == job.fence, Job.state != "queued")
+        if not await self.end_where(*mine, state=state, code=code, detail=detail, lease_until=None):
+            raise LostLease(_LOST)
+
+    async def end_where(
+        self,
+        *which: ColumnElement[bool],
+        state: str,
+        code: str | None = None,
+        detail: str | None = None,
+        **values: object,
+    ) -> list[UUID]:
+        """End the jobs of which this is true and which have not ended yet; the ids of those it ended.
+
+        Every job ends through here, so that what has to happen then happens in the same transaction: the version
+        that no text came of is marked failed, so that the same bytes can be uploaded again, and the webhook's
+        delivery is entered. The lease of a job that its own worker did not end stays: that one may still be writing.
+        """
+        ended = list(
+            await self._session.scalars(
+                update(Job)
+                .where(*which, Job.state.not_in(FINISHED))
+                .values(
+                    state=state,
+                    done=Job.total if state == "succeeded" else Job.done,
+                    error_code=code,
+                    error_detail=detail,
+                    finished_at=func.now(),
+                    **values,
+                )
+                .returning(Job)
+                .execution_options(synchronize_session=False, populate_existing=True)
+            )
         )
+        if ended and state != "succeeded":
+            await self._session.execute(
+                update(DocumentVersion)
+                .where(
+                    DocumentVersion.id.in_([job.version_id for job in ended]),
+                    DocumentVersion.state == "pending",
+                )
+                .values(state="failed")
+            )
+        if ended:
+            await WebhookDeliveries(self._session).enter(ended)
+        return [job.id for job in ended]
 
     async def hand_back(
         self, job: Job, *, after: timedelta, code: str, detail: str, counts: bool = True
@@ -144,7 +250,7 @@ class Jobs:
             .execution_options(synchronize_session=False)
         )
         if owned is None:
-            raise LostLease("This job is no longer this worker's.")
+            raise LostLease(_LOST)
 
     async def get(self, job_id: UUID) -> tuple[Job, str]:
         """A job and its document's name. Raises NotFound."""
@@ -170,26 +276,15 @@ class Jobs:
         )
         return [(row[0], row[1]) for row in rows]
 
-    async def page(
-        self,
-        *,
-        before: UUID | None,
-        limit: int,
-        state: str | None = None,
-        knowledge_base_id: UUID | None = None,
-    ) -> list[tuple[Job, str]]:
+    async def page(self, wanted: JobFilter, *, before: UUID | None, limit: int) -> list[tuple[Job, str]]:
         """Jobs, newest first."""
-        wanted: list[ColumnElement[bool]] = []
+        conditions = wanted.conditions()
         if before is not None:
-            wanted.append(Job.id < before)
-        if state is not None:
-            wanted.append(Job.state == state)
-        if knowledge_base_id is not None:
-            wanted.append(Job.knowledge_base_id == knowledge_base_id)
+            conditions.append(Job.id < before)
         rows = await self._session.execute(
             select(Job, Document.name)
             .join(Document, Document.id == Job.document_id)
-            .where(*wanted)
+            .where(*conditions)
             .order_by(Job.id.desc())
             .limit(limit)
         )

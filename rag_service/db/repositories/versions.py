@@ -7,9 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.blobs import StoredBlob
 from rag_service.db.models import Document, DocumentVersion, Job, new_id
+from rag_service.db.repositories.jobs import JOBS_CHANNEL
 from rag_service.errors import Conflict, NotFound
-
-JOBS_CHANNEL = "rag_jobs"
 
 
 class Versions:

@@ -1,5 +1,6 @@
 """Settings: what is read, what is refused and in which words, what is kept in the state folder."""
 
+import base64
 import os
 import traceback
 from pathlib import Path
@@ -40,6 +41,57 @@ def test_a_weak_secret_is_refused(monkeypatch: pytest.MonkeyPatch, secret: str) 
 def test_a_shared_database_without_a_shared_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     detail = refusal(monkeypatch, DATABASE_URL="postgresql://someone:hunter2@db/rag")
     assert detail.startswith("RAG_SECRET_KEY is not set, but DATABASE_URL is")
+
+
+@pytest.mark.parametrize("url", ["http://h:6379", "redis:///0", "6379-by-itself", "redis://h:x/0"])
+def test_an_address_that_is_no_redis_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    assert refusal(monkeypatch, REDIS_URL=url).startswith("REDIS_URL is no address of a Redis server")
+
+
+WEBHOOK = "https://hooks.example.org/rag?token=t"
+WEBHOOK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://h/x",
+        "hooks.example.org",
+        "http://",
+        "http://u:pw@h/",
+        "http://h:x1/",
+        "http://a b/",
+        "http://[::1",
+    ],
+)
+def test_an_address_that_is_no_webhook_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("RAG_WEBHOOK_SECRET", WEBHOOK_SECRET)
+    monkeypatch.setenv("RAG_WEBHOOK_URL", url)
+    with pytest.raises(ConfigurationError, match=r"^RAG_WEBHOOK_URL is no address"):
+        load_settings()
+
+
+def test_a_webhook_without_a_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    detail = refusal(monkeypatch, RAG_WEBHOOK_URL=WEBHOOK)
+    assert detail.startswith("RAG_WEBHOOK_SECRET is not set, but RAG_WEBHOOK_URL is")
+
+
+@pytest.mark.parametrize(
+    "secret", ["short-1234", "whsec_!!!!", "whsec_c2hvcnQ=", "aaaaaaaabbbbbbbbccccccccdddd"]
+)
+def test_a_weak_webhook_secret_is_refused(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    detail = refusal(monkeypatch, RAG_WEBHOOK_URL=WEBHOOK, RAG_WEBHOOK_SECRET=secret)
+    assert detail.startswith("RAG_WEBHOOK_SECRET is too weak")
+
+
+def test_a_webhook_is_signed_with_the_key_that_its_secret_stands_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_WEBHOOK_URL", WEBHOOK)
+    monkeypatch.setenv("RAG_WEBHOOK_SECRET", WEBHOOK_SECRET)
+    settings = load_settings()
+    assert settings.webhook_key() == bytes(range(32))
+    assert "token=t" not in repr(settings)
+    monkeypatch.setenv("RAG_WEBHOOK_SECRET", STRONG)
+    assert load_settings().webhook_key() == STRONG.encode()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import { Api, type Credential, Problem, problemFrom } from "../api";
 import { readEvents } from "../sse";
+import type { Order } from "./jobs";
 import type {
   Chunk,
   DocumentRow,
@@ -71,6 +72,11 @@ export class AdminApi extends Api {
 
   revokeEmbed(id: string): Promise<void> {
     return this.json("DELETE", `/embeds/${encode(id)}`);
+  }
+
+  /** Cancels a job, or queues it anew; the job as it is then. */
+  orderJob(id: string, order: Order): Promise<Job> {
+    return this.json("POST", `/jobs/${encode(id)}/${order}`);
   }
 
   /** A job's states as they change, the last one with its end. Throws Problem when the connection is lost. */

@@ -8,16 +8,17 @@ import "./base-heading";
 import { define } from "../define";
 import { documentIcon, trashIcon } from "../icons";
 import { shared } from "../theme";
-import type { AdminApi } from "./client";
+import { type AdminApi, explain } from "./client";
 import "./confirm";
 import type { ConfirmDialog } from "./confirm";
 import { NoticeEvent } from "./events";
 import { bytes, count, day } from "./format";
+import { type Order, orderFor } from "./jobs";
 import { fetchPages, type Listed, Load } from "./load";
 import { href } from "./router";
 import { consoleStyles } from "./styles";
 import { tableStyles } from "./table-styles";
-import type { DocumentRow } from "./types";
+import type { DocumentRow, Job } from "./types";
 import "./upload-zone";
 import type { Uploads } from "./uploads";
 
@@ -39,6 +40,16 @@ export class Documents extends LitElement {
         color: var(--danger);
         font-size: 0.875em;
         overflow-wrap: anywhere;
+      }
+      .order {
+        padding: 0;
+        border: 0;
+        background: none;
+        color: var(--accent);
+        font-size: 0.875em;
+        font-weight: 560;
+        text-decoration: underline;
+        text-underline-offset: 0.15em;
       }
     `,
   ];
@@ -123,6 +134,7 @@ export class Documents extends LitElement {
         ${readable ? html`<a href=${address}><bdi>${row.filename}</bdi></a>` : html`<bdi>${row.filename}</bdi>`}
         ${row.title && row.title !== row.filename ? html`<div class="muted small"><bdi>${row.title}</bdi></div>` : nothing}
         ${row.state === "failed" && row.job?.error ? html`<p class="why">${row.job.error.detail}</p>` : nothing}
+        ${this.#order(row)}
       </td>
       <td role="cell" data-label="State"><span class="state ${row.state}">${STATES[row.state] ?? row.state}</span></td>
       <td role="cell" data-label="Size" class="number">${bytes(row.size)}</td>
@@ -141,6 +153,29 @@ export class Documents extends LitElement {
         </button>
       </td>
     </tr>`;
+  }
+
+  #order({ job, filename }: DocumentRow): TemplateResult | typeof nothing {
+    const order = orderFor(job);
+    if (!job || !order) return nothing;
+    const label = order === "cancel" ? "Stop reading" : "Try again";
+    return html`<button
+      type="button"
+      class="order"
+      aria-label=${`${label}: ${filename}`}
+      @click=${() => this.#give(job, order)}
+    >
+      ${label}
+    </button>`;
+  }
+
+  async #give(job: Job, order: Order) {
+    try {
+      await this.api.orderJob(job.id, order);
+    } catch (error) {
+      this.dispatchEvent(new NoticeEvent(explain(error)));
+    }
+    await this.#list.run();
   }
 
   readonly #reload = () => void this.#list.run();

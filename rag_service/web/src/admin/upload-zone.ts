@@ -206,7 +206,10 @@ export class UploadZone extends LitElement {
     return html`<li class=${stage}>
       ${icon}
       <span class="file"><bdi>${name}</bdi>${size > 0 ? html` <span class="muted size">${bytes(size)}</span>` : nothing}</span>
-      <span class="stage">${label(upload)}</span>
+      <span class="stage">
+        ${label(upload)}
+        ${stage === "reading" ? html`<button type="button" class="again" aria-label=${`Stop reading: ${name}`} @click=${() => this.uploads.cancel(upload)}>Stop</button>` : nothing}
+      </span>
       ${
         stage === "sending" || stage === "reading"
           ? html`<progress class="under" aria-label=${`${label(upload)}: ${name}`} max="1" value=${share ?? nothing}></progress>`

@@ -2,6 +2,7 @@
 
 import { Problem } from "../api";
 import { type AdminApi, explain } from "./client";
+import { isGivenUp } from "./jobs";
 import type { Job } from "./types";
 
 export type Stage = "waiting" | "sending" | "reading" | "ready" | "unchanged" | "failed";
@@ -17,6 +18,8 @@ export interface Upload {
   share: number | null;
   /** What became of it, in the server's words. */
   said: string;
+  /** The job that reads it, once there is one. */
+  job: string | null;
 }
 
 /** Browsers open six connections to a server; a stream holds one for as long as it lasts. */
@@ -62,6 +65,16 @@ export class Uploads extends EventTarget {
     this.add(upload.slug, [upload.file]);
   }
 
+  /** Have the server stop reading a file; that it did is told by the job's own end. */
+  async cancel(upload: Upload): Promise<void> {
+    if (!upload.job) return;
+    try {
+      await this.api.orderJob(upload.job, "cancel");
+    } catch (error) {
+      this.#change(upload, { said: explain(error) });
+    }
+  }
+
   clearFinished(slug: string): void {
     this.#all = this.#all.filter((upload) => upload.slug !== slug || !isFinished(upload));
     this.#tell();
@@ -77,6 +90,7 @@ export class Uploads extends EventTarget {
       stage: "waiting",
       share: null,
       said: "",
+      job: null,
     };
     this.#all = [...this.#all, upload];
     this.#tell();
@@ -91,7 +105,7 @@ export class Uploads extends EventTarget {
       );
       const job = jobs[0];
       if (job) {
-        this.#change(upload, { stage: "reading", share: null });
+        this.#change(upload, { stage: "reading", share: null, job: job.id });
         void this.#watch.run(() => this.#watchOne(upload, job));
       } else if (documents[0]?.status === "unchanged") {
         this.#change(upload, { stage: "unchanged", said: "The very same file is already there." });
@@ -121,7 +135,7 @@ export class Uploads extends EventTarget {
   #take(upload: Upload, job: Job): void {
     if (job.state === "succeeded") {
       this.#change(upload, { stage: "ready", share: 1, said: job.warnings.join(" ") });
-    } else if (["failed", "cancelled", "quarantined"].includes(job.state)) {
+    } else if (isGivenUp(job)) {
       this.#change(upload, { stage: "failed", said: job.error?.detail ?? `The job ended as ${job.state}.` });
     } else {
       const { done, total } = job.progress;
@@ -129,7 +143,7 @@ export class Uploads extends EventTarget {
     }
   }
 
-  #change(upload: Upload, change: Partial<Pick<Upload, "stage" | "share" | "said">>): void {
+  #change(upload: Upload, change: Partial<Pick<Upload, "stage" | "share" | "said" | "job">>): void {
     const before = upload.stage;
     Object.assign(upload, change);
     this.#tell();

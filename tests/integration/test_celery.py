@@ -1,0 +1,158 @@
+"""Celery on a real Redis: jobs are shared out, and none depends on what Redis remembers."""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from redis import Redis, RedisError
+
+from ingest.pipeline import BATCH
+from rag_service.db.engine import Database
+from rag_service.db.repositories.documents import Documents
+from rag_service.settings import Settings
+from rag_service.supervisor.sockets import free_loopback_port
+from rag_service.testing.model_server import ModelServer
+from tests.integration.ingestion import WAIT_SECONDS, Stand, handbook, stand_on
+from tests.integration.test_worker_process import worker_process
+
+CELERY = ("-m", "celery", "-A", "ingest.celery_app", "worker")
+OPEN = "SELECT count(*) FROM jobs WHERE state NOT IN ('succeeded')"
+
+
+class LocalRedis:
+    """A Redis that remembers nothing when it is killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_loopback_port(31_000, 31_999)
+        self._process: asyncio.subprocess.Process | None = None
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.client = Redis.from_url(self.url)
+
+    async def start(self) -> None:
+        program = shutil.which("redis-server")
+        assert program, "these tests need redis-server: apt-get install redis-server"
+        options = ("--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder))
+        self._process = await asyncio.create_subprocess_exec(
+            program, *options, stdout=asyncio.subprocess.DEVNULL
+        )
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not self._answers():  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
+
+    async def kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except RedisError:
+            return False
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[LocalRedis]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = LocalRedis(folder)
+    await server.start()
+    yield server
+    server.client.close()
+    await server.kill()
+
+
+@pytest.fixture
+async def stand(settings: Settings, database: Database) -> AsyncIterator[Stand]:
+    async with stand_on(settings, database) as made:
+        yield made
+
+
+@pytest.fixture
+def environment(model_server: ModelServer, redis: LocalRedis) -> dict[str, str]:
+    """Embeddings come from a server, so that a worker starts quickly; jobs come by Redis."""
+    return {
+        "RAG_EMBEDDING_MODEL": "openai:fake-embedding",
+        "OPENAI_BASE_URL": model_server.base_url,
+        "OPENAI_API_KEY": "sk-local",
+        "REDIS_URL": redis.url,
+    }
+
+
+async def hand_in(stand: Stand, name: str, count: int) -> None:
+    for number in range(count):
+        await stand.job_of(f"{name}-{number}.md", f"{name} {number}. {handbook(2)}")
+
+
+async def test_two_workers_do_each_job_once_through_the_loss_of_all_messages_and_of_redis(
+    stand: Stand, settings: Settings, tmp_path: Path, redis: LocalRedis, environment: dict[str, str]
+) -> None:
+    logs = [tmp_path / "first.log", tmp_path / "second.log"]
+    async with AsyncExitStack() as stack:
+        for log, command in zip(logs, (CELERY, ("-m", "ingest", "worker")), strict=True):
+            await stack.enter_async_context(
+                worker_process(settings, tmp_path, environment, command=command, log=log)
+            )
+        await hand_in(stand, "shared", 10)
+        await stand.until_it_says(0, OPEN)
+        assert all("job succeeded" in log.read_text() for log in logs)
+
+        await hand_in(stand, "flushed", 6)
+        redis.client.flushall()
+        await stand.until_it_says(0, OPEN)
+
+        await redis.kill()
+        await hand_in(stand, "away", 4)
+        await stand.until_it_says(True, "SELECT count(*) = 4 FROM jobs WHERE state = 'queued'")
+        await redis.start()
+        await hand_in(stand, "back", 4)
+        await stand.until_it_says(0, OPEN)
+    assert await stand.sql("SELECT count(*) FROM jobs WHERE state = 'succeeded' AND attempts = 1") == 24
+    assert sum(log.read_text().count("job succeeded") for log in logs) == 24
+    assert await stand.sql("SELECT count(*) FROM document_versions WHERE state = 'ready'") == 24
+
+
+async def upload_a_pipe(stand: Stand) -> UUID:
+    """The job of a file that never ends: a pipe into which nobody writes."""
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield b"replaced"
+
+    blob = await stand.blobs.put(stream(), limit=100)
+    stand.blobs.path(blob.name).unlink()
+    os.mkfifo(stand.blobs.path(blob.name))
+    async with stand.database.transaction() as session:
+        accepted = await Documents(session).accept(stand.knowledge_base, "endless.md", blob)
+    assert accepted.job is not None
+    return accepted.job.id
+
+
+async def test_the_job_of_a_celery_worker_is_taken_over_or_handed_back(
+    stand: Stand, settings: Settings, tmp_path: Path, redis: LocalRedis, environment: dict[str, str]
+) -> None:
+    count = 5 * BATCH
+    job_id = await stand.job_of("large.md", handbook(count))
+    async with worker_process(settings, tmp_path, environment, command=CELERY) as killed:
+        await stand.until_it_says(True, "SELECT count(*) > 0 FROM embeddings")
+        killed.kill()
+        await killed.wait()
+    assert (await stand.job(job_id)).state == "embedding"
+
+    async with worker_process(settings, tmp_path, environment, command=CELERY) as process:
+        job = await stand.until(job_id, lambda job: job.state == "succeeded")
+        assert (job.attempts, job.fence, job.done) == (2, 2, count)
+
+        endless = await upload_a_pipe(stand)
+        await stand.until(endless, lambda job: job.state == "extracting")
+        await redis.kill()
+        process.send_signal(signal.SIGTERM)
+        job = await stand.until(endless, lambda job: job.state == "queued")
+        assert (job.error_code, job.attempts, job.lease_until) == ("worker_stopped", 0, None)
+        assert await asyncio.wait_for(process.wait(), 15) == 0
