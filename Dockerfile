@@ -173,7 +173,7 @@ async def works() -> bool:
         async with asyncio.timeout(8), database.transaction() as session:
             return bool(await session.scalar(text(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rag-worker' "
-                "AND client_addr IS NOT DISTINCT FROM inet_client_addr() "
+                "AND datname = current_database() AND client_addr IS NOT DISTINCT FROM inet_client_addr() "
                 "AND state_change > now() - interval '1 minute'"
             )))
     finally:
