@@ -251,40 +251,56 @@ async def run_worker(settings: Settings) -> None:
     """The worker's process: load the model, wait for the database, work until SIGTERM or Ctrl-C."""
     logs.configure(settings.log_level)
     settings = settings.connected()
-    assert settings.database_url and settings.chroma_url  # noqa: S101 - connected() promises both
-    url = settings.database_url.get_secret_value()
-    database = Database(url, pool=settings.worker_jobs + 3, application="rag-worker")
+    assert settings.database_url  # noqa: S101 - connected() promises it, and chroma_url
+    database = Database(
+        settings.database_url.get_secret_value(), pool=settings.worker_jobs + 3, application="rag-worker"
+    )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    working = asyncio.create_task(_work(settings, database))
+    stopped = asyncio.create_task(stop.wait())
     try:
-        loading: asyncio.Task[Embedder] = asyncio.create_task(asyncio.to_thread(load_embedder, settings))
-        await migrate(database)
-        embedder = await loading
-        # The first batch is slow, as the precision is measured with it: better now than in the first job.
-        await embedder.embed_texts(["warm up"])
-        async with Extractor(
-            seconds=settings.extract_seconds, memory_mb=settings.extract_memory_mb
-        ) as extractor:
-            pipeline = Pipeline(
-                database=database,
-                blobs=BlobStore(settings.blob_dir),
-                vectors=ChromaIndex(settings.chroma_url),
-                embedder=embedder,
-                extractor=extractor,
-                chunk_tokens=settings.chunk_tokens,
-                lease=timedelta(seconds=settings.job_lease_seconds),
-            )
-            worker = Worker(database, pipeline, attempts=settings.job_attempts, at_once=settings.worker_jobs)
-            logger.info("worker ready")
-            tasks = [asyncio.create_task(worker.run()), asyncio.create_task(listen(url, worker))]
-            stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
-            for task in [*tasks, stopped]:
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-            for result in results:
-                if isinstance(result, Exception):
-                    raise result
+        await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
+        working.cancel()
+        stopped.cancel()
+        for result in await asyncio.gather(working, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
     finally:
         await database.close()
+
+
+async def _work(settings: Settings, database: Database) -> None:
+    """Until cancelled, at whatever point: a database that does not answer must not keep the process from ending."""
+    assert settings.database_url and settings.chroma_url  # noqa: S101 - connected() promises both
+    loading: asyncio.Task[Embedder] = asyncio.create_task(asyncio.to_thread(load_embedder, settings))
+    await migrate(database)
+    embedder = await loading
+    # The first batch is slow, as the precision is measured with it: better now than in the first job.
+    await embedder.embed_texts(["warm up"])
+    async with Extractor(seconds=settings.extract_seconds, memory_mb=settings.extract_memory_mb) as extractor:
+        pipeline = Pipeline(
+            database=database,
+            blobs=BlobStore(settings.blob_dir),
+            vectors=ChromaIndex(settings.chroma_url),
+            embedder=embedder,
+            extractor=extractor,
+            chunk_tokens=settings.chunk_tokens,
+            lease=timedelta(seconds=settings.job_lease_seconds),
+        )
+        worker = Worker(database, pipeline, attempts=settings.job_attempts, at_once=settings.worker_jobs)
+        logger.info("worker ready")
+        tasks = [
+            asyncio.create_task(worker.run()),
+            asyncio.create_task(listen(settings.database_url.get_secret_value(), worker)),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result

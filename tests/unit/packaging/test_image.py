@@ -104,10 +104,8 @@ def test_the_commands_hand_their_process_over(command: str, module: str) -> None
 
 
 async def test_an_api_is_well_while_it_answers() -> None:
-    asked: list[bytes] = []
-
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(request := await reader.readuntil(b"\r\n\r\n"))
+        request = await reader.readuntil(b"\r\n\r\n")
         status = b"200 OK" if request.startswith(b"GET /health/live ") else b"503 Service Unavailable"
         writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
         writer.close()
@@ -115,8 +113,7 @@ async def test_an_api_is_well_while_it_answers() -> None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = str(server.sockets[0].getsockname()[1])
     async with server:
-        assert await _health("live", RAG_PORT=port, RAG_ALLOWED_HOSTS='["*.example.org"]') == (0, "")
-        assert b"Host: health.example.org\r\n" in asked[0]
+        assert await _health("live", RAG_PORT=port) == (0, "")
         assert await _health("ready", RAG_PORT=port) == (1, "ready: no")
     code, said = await _health("live", RAG_PORT=port)
     assert code == 1 and said.startswith("live: ConnectionRefusedError")
