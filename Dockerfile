@@ -137,7 +137,6 @@ Without a word it is `live` in an api, `worker` in a worker, and nothing to chec
 """
 import asyncio
 import http.client
-import json
 import os
 import sys
 from pathlib import Path
@@ -151,10 +150,8 @@ def asked_for() -> str:
 
 
 def answers(route: str) -> bool:
-    """Whether the api answers 200. It is asked by a name that RAG_ALLOWED_HOSTS lets it answer to."""
-    names = json.loads(os.environ.get("RAG_ALLOWED_HOSTS") or "[]") or ["localhost"]
     connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("RAG_PORT") or 8000), timeout=4)
-    connection.request("GET", route, headers={"Host": names[0].replace("*", "health")})
+    connection.request("GET", route)
     return connection.getresponse().status == 200
 
 
@@ -173,7 +170,7 @@ async def works() -> bool:
         async with asyncio.timeout(8), database.transaction() as session:
             return bool(await session.scalar(text(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rag-worker' "
-                "AND client_addr IS NOT DISTINCT FROM inet_client_addr() "
+                "AND datname = current_database() AND client_addr IS NOT DISTINCT FROM inet_client_addr() "
                 "AND state_change > now() - interval '1 minute'"
             )))
     finally:

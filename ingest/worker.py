@@ -281,10 +281,16 @@ async def run_worker(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await until_stopped(stop, _work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    """Until cancelled, at whatever point: a database that does not answer must not keep the process from ending."""
     async with ready_worker(settings) as ready:
         logger.info("worker ready")
+        never = asyncio.Event()
         await until_stopped(
-            stop, ready.worker.run(), listen(ready.url, ready.worker), deliver(ready.database, settings)
+            never, ready.worker.run(), listen(ready.url, ready.worker), deliver(ready.database, settings)
         )
 
 
@@ -343,10 +349,12 @@ async def until_stopped(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -
     """Do all of it until `stop` is set, or one of them fails: then the rest is cancelled, and the failure raised."""
     tasks = [asyncio.create_task(item) for item in work]
     stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
-    for task in [*tasks, stopped]:
-        task.cancel()
-    results = await asyncio.gather(*tasks, return_exceptions=True)
+    try:
+        await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in [*tasks, stopped]:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
     for result in results:
         if isinstance(result, Exception):
             raise result

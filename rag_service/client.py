@@ -36,7 +36,7 @@ class Client:
             ConfigurationError: there is no key to use.
         """
         found = settings.local_endpoints()
-        address = url or (found.api_url if found else f"http://{settings.host}:{settings.port}")
+        address = url or (found.api_url if found else settings.local_url)
         if key is None:
             if url is not None and (found is None or url.rstrip("/") != found.api_url):
                 raise ConfigurationError(

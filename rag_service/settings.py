@@ -20,6 +20,7 @@ MIN_SECRET_LENGTH = 32
 MIN_WEBHOOK_KEY = 24
 _MAKE_WEBHOOK_SECRET = "Make one with `echo whsec_$(openssl rand -base64 32)`, and give it to the receiver"  # noqa: S105
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - translated, not bound
 PACKAGE_DIR = Path(__file__).resolve().parent
 
 
@@ -137,7 +138,7 @@ class Settings(BaseSettings):
     )
     allowed_hosts: list[str] = Field(
         default_factory=list,
-        description="names the server is reached by; unset means: any, or loopback's own",
+        description="names the server is reached by, besides loopback's own; unset means: any, or those alone",
     )
 
     database_pool: Annotated[int, Field(ge=2)] = 10
@@ -216,9 +217,16 @@ class Settings(BaseSettings):
         return self.host in LOOPBACK
 
     @property
+    def local_url(self) -> str:
+        """Where a client on this machine reaches the API."""
+        host = _WILDCARDS.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
     def hosts(self) -> list[str]:
         """The values of the Host header that are answered; `*` means any."""
-        return self.allowed_hosts or ([*LOOPBACK, "[::1]"] if self.is_local else ["*"])
+        own = [*LOOPBACK, "[::1]"]  # no page of another site is ever loaded under these names
+        return [*self.allowed_hosts, *own] if self.allowed_hosts or self.is_local else ["*"]
 
     @property
     def offers_home_chat(self) -> bool:

@@ -15,7 +15,7 @@ from rag_service.errors import RagError
 from rag_service.settings import Settings
 from rag_service.supervisor.process import Say
 from rag_service.supervisor.readiness import until_ready
-from rag_service.supervisor.sockets import http_url, listen
+from rag_service.supervisor.sockets import listen
 from rag_service.supervisor.stack import Stack, all_or_first_error, clear_leftovers
 from rag_service.supervisor.state import hold_state_folder
 
@@ -103,7 +103,7 @@ class _Stop:
 async def _start(stack: Stack, console: Console) -> None:
     with console.status("Starting …") as status:
         reachable = until_ready(
-            http_url(stack.settings.host, stack.settings.port),
+            stack.settings.local_url,
             (stack.api,),
             _patient_teller(status),
         )

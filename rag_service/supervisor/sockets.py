@@ -7,7 +7,6 @@ import socket
 from rag_service.errors import ConfigurationError
 
 _BACKLOG = 2048
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - translated, not bound
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -26,12 +25,6 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise ConfigurationError(_why_not(error, host, port)) from error
     return listener
-
-
-def http_url(host: str, port: int) -> str:
-    """Where a client on this machine reaches a server that listens on `host`."""
-    host = _WILDCARDS.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def free_loopback_port(first: int, last: int) -> int:

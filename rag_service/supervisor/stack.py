@@ -17,7 +17,6 @@ from rag_service.supervisor.cluster import server_environment
 from rag_service.supervisor.leftovers import replace_leftover
 from rag_service.supervisor.postgres import LocalPostgres
 from rag_service.supervisor.process import Child, Say
-from rag_service.supervisor.sockets import http_url
 
 STOP_SECONDS = 10.0
 _ASK_SECONDS = 5.0
@@ -118,7 +117,7 @@ def _connected(settings: Settings, postgres: LocalPostgres | None, chroma: Local
 def _endpoints(settings: Settings) -> Endpoints:
     return Endpoints(
         pid=os.getpid(),
-        api_url=http_url(settings.host, settings.port),
+        api_url=settings.local_url,
         database_url=_database_url(settings),
         chroma_url=settings.chroma_url or "",
     )

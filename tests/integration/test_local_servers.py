@@ -26,7 +26,7 @@ from rag_service.supervisor.leftovers import remember, replace_leftover
 from rag_service.supervisor.postgres import LocalPostgres
 from rag_service.supervisor.privileges import Account
 from rag_service.supervisor.process import Child
-from rag_service.supervisor.sockets import free_loopback_port, http_url, listen
+from rag_service.supervisor.sockets import free_loopback_port, listen
 from rag_service.supervisor.state import hold_state_folder
 
 ROOT = os.geteuid() == 0
@@ -233,7 +233,6 @@ def test_a_port_serves_one_at_a_time(host: str) -> None:
         port = first.getsockname()[1]
         with pytest.raises(ConfigurationError, match=rf"Port {port} on {host} is in use.*RAG_PORT"):
             listen(host, port)
-    assert http_url("::", 80) == "http://[::1]:80"
 
 
 async def test_a_child_that_ends_is_started_again_later_each_time(

@@ -118,6 +118,40 @@ async def test_sigterm_hands_the_job_back_at_once_and_ends_the_worker(
         assert await asyncio.wait_for(process.wait(), 15) == 0
 
 
+async def test_sigterm_ends_a_worker_that_waits_for_its_database(
+    settings: Settings, tmp_path: Path, remote: dict[str, str]
+) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": "postgresql://rag@127.0.0.1:1/rag",
+        "CHROMA_URL": "http://127.0.0.1:1",
+        "RAG_SECRET_KEY": SECRET,
+        "RAG_STATE_DIR": str(settings.state_dir),
+        **remote,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ingest", "worker"), cwd=tmp_path, env=environment
+    )
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            # Its handler of the signal is there: without it, any process would end.
+            while not _handles(process.pid, signal.SIGTERM):
+                assert process.returncode is None
+                await asyncio.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), 10) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _handles(pid: int, number: signal.Signals) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
 async def test_a_worker_with_the_built_in_model_reads_what_is_uploaded(
     stand: Stand, settings: Settings, tmp_path: Path
 ) -> None:

@@ -39,10 +39,6 @@ def _example() -> dict[str, str]:
     return {match[1]: match[2] for line in lines if (match := re.fullmatch(r"(?:# )?([A-Z_]+)=(.*)", line))}
 
 
-def test_has_the_four_processes() -> None:
-    assert set(SERVICES) == {"api", "worker", "postgres", "chroma"}
-
-
 def test_only_the_api_is_published_and_only_to_this_machine() -> None:
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
         "api": ["${PUBLISH:-127.0.0.1:8000}:8000"]
@@ -63,20 +59,10 @@ def test_is_hardened_watched_and_restarted(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["restart"] == "unless-stopped"
-    assert service["healthcheck"]["test"][0] == "CMD"
-    assert service["stop_grace_period"]
-    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
-    assert service["deploy"]["resources"]["reservations"]["memory"]
+    assert service["healthcheck"]["test"]
+    assert {"max-size", "max-file"} <= set(service["logging"]["options"])
     # A fixed name would keep a service from being scaled.
     assert "container_name" not in service and "privileged" not in service
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_ours_wait_until_the_servers_answer(name: str) -> None:
-    assert SERVICES[name]["depends_on"] == {
-        "postgres": {"condition": "service_healthy"},
-        "chroma": {"condition": "service_healthy"},
-    }
 
 
 def test_versions_are_those_that_are_tested() -> None:

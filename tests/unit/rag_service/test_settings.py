@@ -267,3 +267,24 @@ def test_a_private_file_replaces_the_old_one_whole_and_leaves_nothing_beside_it(
     write_private(path, "second")
     assert path.read_text() == "second"
     assert [file.name for file in path.parent.iterdir()] == ["key"]
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),  # noqa: S104
+        ("::", "http://[::1]:80"),
+        ("chat.internal", "http://chat.internal:80"),
+    ],
+)
+def test_a_client_on_this_machine_knows_where_to_reach_the_server(host: str, url: str) -> None:
+    assert Settings(host=host, port=80).local_url == url
+
+
+def test_named_hosts_do_not_shut_this_machine_out() -> None:
+    """`rag serve` waits for its own server's answer, `rag ask` asks it, and so does a health check."""
+    assert Settings(host="0.0.0.0").hosts == ["*"]  # noqa: S104
+    named = Settings(host="0.0.0.0", allowed_hosts=["chat.example.org"]).hosts  # noqa: S104
+    assert {"chat.example.org", "127.0.0.1", "localhost", "[::1]"} <= set(named) and "*" not in named
+    assert "chat.example.org" not in Settings().hosts
