@@ -7,7 +7,7 @@ under one embedding model; an entry is a chunk's id and its vector, nothing else
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -43,9 +43,41 @@ class VectorIndex(Protocol):
         """The nearest ids with their cosine similarity, best first; empty where there is no collection."""
         ...
 
+    async def count(self, collection: str) -> int:
+        """How many entries there are; 0 where there is no collection."""
+        ...
+
+    async def ids(self, collection: str, *, offset: int, limit: int) -> list[UUID]:
+        """Ids in the order the index keeps them, from place `offset` on; what is deleted makes the rest move up."""
+        ...
+
+    async def present(self, collection: str, ids: Sequence[UUID]) -> set[UUID]:
+        """Those of `ids` that are there."""
+        ...
+
+    async def collections(self) -> list[str]:
+        """The names of all collections."""
+        ...
+
+    async def drop(self, collection: str) -> None:
+        """Remove a whole collection; one that is not there is no error."""
+        ...
+
+    async def replace(self, collection: str) -> None:
+        """Put `successor(collection)` in the collection's place, under its name; what was there is gone.
+
+        Nobody who asks meanwhile finds nothing: where a collection is missing, its successor stands in for it.
+        """
+        ...
+
     async def ping(self) -> None:
         """Raises VectorIndexUnavailable unless the index answers."""
         ...
+
+
+def successor(collection: str) -> str:
+    """The name under which a collection is built anew, until it takes the other's place."""
+    return f"{collection}-next"
 
 
 def collection_name(knowledge_base_id: UUID, fingerprint: str) -> str:
@@ -134,6 +166,45 @@ class ChromaIndex:
             for id, distance in zip(answer["ids"][0], distances, strict=True)
         ]
 
+    async def count(self, collection: str) -> int:
+        return await self._in(collection, lambda found: found.count()) or 0
+
+    async def ids(self, collection: str, *, offset: int, limit: int) -> list[UUID]:
+        answer = await self._in(collection, lambda found: found.get(limit=limit, offset=offset, include=[]))
+        return [UUID(id) for id in answer["ids"]] if answer else []
+
+    async def present(self, collection: str, ids: Sequence[UUID]) -> set[UUID]:
+        found: set[UUID] = set()
+        for start in range(0, len(ids), BATCH):
+            found |= await self._present_batch(collection, [str(id) for id in ids[start : start + BATCH]])
+        return found
+
+    async def _present_batch(self, collection: str, names: list[str]) -> set[UUID]:
+        answer = await self._in(collection, lambda found: found.get(ids=names, include=[]))
+        return {UUID(id) for id in answer["ids"]} if answer else set()
+
+    async def collections(self) -> list[str]:
+        names: list[str] = []
+        async with self._connected() as client:
+            while page := await client.list_collections(limit=BATCH, offset=len(names)):
+                names += [found.name for found in page]
+        return names
+
+    async def drop(self, collection: str) -> None:
+        self._collections.pop(collection, None)
+        async with self._connected() as client:
+            with suppress(NotFoundError):
+                await client.delete_collection(collection)
+
+    async def replace(self, collection: str) -> None:
+        async with self._connected() as client:
+            new = await client.get_collection(successor(collection), embedding_function=None)
+            # Whoever holds the old one is told that it is gone, and opens the successor; then the name.
+            with suppress(NotFoundError):
+                await client.delete_collection(collection)
+            await new.modify(name=collection)
+        self._collections = {}
+
     async def ping(self) -> None:
         async with self._connected() as client:
             await client.heartbeat()
@@ -157,16 +228,16 @@ class ChromaIndex:
 
     @staticmethod
     async def _open(client: AsyncClientAPI, name: str, *, create: bool) -> AsyncCollection | None:
-        if create:
-            return await client.get_or_create_collection(
-                name,
-                embedding_function=None,
-                configuration={"hnsw": {"space": "cosine", "ef_construction": 128, "ef_search": 128}},
-            )
-        try:
-            return await client.get_collection(name, embedding_function=None)
-        except NotFoundError:
+        for candidate in (name, successor(name)):
+            with suppress(NotFoundError):
+                return await client.get_collection(candidate, embedding_function=None)
+        if not create:
             return None
+        return await client.get_or_create_collection(
+            name,
+            embedding_function=None,
+            configuration={"hnsw": {"space": "cosine", "ef_construction": 128, "ef_search": 128}},
+        )
 
 
 def _base_url(url: str) -> str:
