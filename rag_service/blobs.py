@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -59,6 +59,11 @@ class BlobStore:
     def path(self, name: str) -> Path:
         """Where a stored file lies."""
         return self._root / name[:2] / name
+
+    def files(self) -> Iterator[Path]:
+        """Every file that lies here, also what is just being written. Listed a folder at a time."""
+        for folder in sorted(self._root.glob("[0-9a-f][0-9a-f]")):
+            yield from (path for path in sorted(folder.iterdir()) if path.is_file())
 
     def delete(self, name: str) -> None:
         self.path(name).unlink(missing_ok=True)
