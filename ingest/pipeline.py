@@ -22,6 +22,7 @@ from rag_service.db.repositories.documents import Documents
 from rag_service.db.repositories.jobs import Jobs, LostLease
 from rag_service.errors import DatabaseUnavailable, NotFound, VectorIndexUnavailable
 from rag_service.knowledge.embeddings import Embedder, Vectors
+from rag_service.knowledge.model_check import check_can_store
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Pipeline:
             LostLease: another worker has it now; nothing of this run counts.
             NotFound: the document was deleted.
             UnreadableDocument: the file cannot be used.
+            EmbeddingModelMismatch: another worker has to do it, one that has the knowledge base's model.
             Unavailable: something we depend on is away; the job can be tried again.
         """
         progress = Progress()
@@ -138,6 +140,7 @@ class Pipeline:
 
     async def _load(self, job: Job) -> tuple[Document, DocumentVersion]:
         async with self.database.transaction() as session:
+            await check_can_store(session, job.knowledge_base_id, self.embedder.fingerprint)
             documents = Documents(session)
             return await documents.get(job.document_id), await documents.version(job.version_id)
 
@@ -194,6 +197,7 @@ class Pipeline:
         Returns the version whose vectors are not wanted any more, if there is one.
         """
         async with self.database.transaction() as session:
+            await check_can_store(session, job.knowledge_base_id, self.embedder.fingerprint)
             await Jobs(session).finish(job, "succeeded")
             documents = Documents(session)
             current = await documents.version(version.id)

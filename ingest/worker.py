@@ -20,7 +20,7 @@ from rag_service.db.migrate import migrate
 from rag_service.db.models import Job
 from rag_service.db.repositories.documents import JOBS_CHANNEL, Documents
 from rag_service.db.repositories.jobs import Jobs, LostLease
-from rag_service.errors import NotFound, RagError, Unavailable, UnreadableDocument
+from rag_service.errors import EmbeddingModelMismatch, NotFound, RagError, Unavailable, UnreadableDocument
 from rag_service.knowledge.embeddings import Embedder, load_embedder
 from rag_service.knowledge.vectors import ChromaIndex
 from rag_service.settings import Settings
@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 2.0
 """How often the queue is looked at without being woken: for retries that fall due and leases that run out."""
+
+MISMATCH_DELAY = timedelta(seconds=10)
+"""When a job is looked at again that this worker's embedding model was not right for."""
 
 
 class Worker:
@@ -93,6 +96,9 @@ class Worker:
             await self._end(job, "failed", error.code, error.detail)
         except NotFound:
             await self._end(job, "cancelled", "document_deleted", "The document was deleted.")
+        except EmbeddingModelMismatch as error:
+            # Not the file's fault: a worker with the right model takes it up, or this one after a reindex.
+            await self._hand_back(job, MISMATCH_DELAY, error.code, error.detail, counts=False)
         except Unavailable as error:
             await self._again(job, error)
         except asyncio.CancelledError:

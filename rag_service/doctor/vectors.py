@@ -12,7 +12,7 @@ from rag_service.db.repositories.consistency import Consistency
 from rag_service.doctor.findings import Finding, Watch
 from rag_service.errors import VectorIndexUnavailable
 from rag_service.knowledge.consistency import Comparison
-from rag_service.knowledge.rebuild import rebuild, rebuilding
+from rag_service.knowledge.rebuild import forget_previous, rebuild, rebuilding
 from rag_service.knowledge.vectors import VectorIndex, collection_name, successor
 
 SAMPLE = 100
@@ -168,7 +168,7 @@ class VectorExamination:
         for name in orphans:
             yield await self._orphan(name, foreign=foreign)
         for name in sorted(ours & set(previous)):
-            yield await self._previous(previous[name], name)
+            yield await self._previous(previous[name])
 
     async def _orphan(self, name: str, *, foreign: bool) -> Finding:
         mended = 0
@@ -191,13 +191,10 @@ class VectorExamination:
             mended=mended,
         )
 
-    async def _previous(self, base: KnowledgeBase, name: str) -> Finding:
+    async def _previous(self, base: KnowledgeBase) -> Finding:
         if self._repair:
-            async with rebuilding(self._database, base.id), self._database.transaction() as session:
-                found = await Consistency(session).models(base.id)
-                if found is not None:
-                    found.previous_embedding_model = None
-            await self._vectors.drop(name)
+            async with rebuilding(self._database, base.id):
+                await forget_previous(self._database, self._vectors, base.id)
         return Finding(
             "previous_collection",
             base.slug,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from rag_service.db.engine import Database
 from rag_service.db.locks import locked
+from rag_service.db.repositories.consistency import Consistency
 from rag_service.errors import Conflict
 from rag_service.knowledge.consistency import Comparison, Seen, unseen
 from rag_service.knowledge.vectors import VectorIndex, collection_name, successor
@@ -57,3 +58,37 @@ async def catch_up(database: Database, vectors: VectorIndex, knowledge_base_id: 
     live = Comparison(database, vectors, knowledge_base_id, model)
     await live.missing(mend=True, under_way=True)
     await live.stale(mend=True)
+
+
+async def switch(database: Database, vectors: VectorIndex, knowledge_base_id: UUID, model: str) -> bool:
+    """Let the knowledge base's vectors be of `model` from now on, if all that is active has been embedded with it.
+
+    Processes that still use the model before answer from its collection until `forget_previous`. False means
+    that something came in meanwhile that has no embedding yet. Call it within `rebuilding`.
+    """
+    async with database.transaction() as session:
+        repository = Consistency(session)
+        # Waits for workers that are just activating a version, and keeps others from it.
+        base = await repository.models(knowledge_base_id, hold="change")
+        if base is None or base.embedding_model == model:
+            return True
+        if await repository.count_without_embedding(knowledge_base_id, model):
+            return False
+        older = base.previous_embedding_model
+        base.previous_embedding_model, base.embedding_model = base.embedding_model, model
+    if older not in (None, model, base.previous_embedding_model):
+        await vectors.drop(collection_name(knowledge_base_id, older))
+    return True
+
+
+async def forget_previous(database: Database, vectors: VectorIndex, knowledge_base_id: UUID) -> None:
+    """Drop what was kept of the model before, for processes that no longer run. Call it within `rebuilding`."""
+    async with database.transaction() as session:
+        repository = Consistency(session)
+        base = await repository.models(knowledge_base_id, hold="change")
+        if base is None or base.previous_embedding_model is None:
+            return
+        previous, base.previous_embedding_model = base.previous_embedding_model, None
+        await session.flush()
+        await repository.forget_embeddings(previous)
+    await vectors.drop(collection_name(knowledge_base_id, previous))

@@ -8,6 +8,7 @@ from uuid import UUID
 from rag_service.db.engine import Database
 from rag_service.db.repositories.chunks import Chunks, ReadableChunk
 from rag_service.knowledge.embeddings import Embedder
+from rag_service.knowledge.model_check import check_can_ask
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 OVERFETCH = 3
@@ -42,8 +43,9 @@ class Retriever:
         """At most `limit` chunks of the knowledge base.
 
         Raises:
-            EmbedderUnavailable, VectorIndexUnavailable, DatabaseUnavailable
+            EmbedderUnavailable, VectorIndexUnavailable, DatabaseUnavailable, EmbeddingModelMismatch
         """
+        await check_can_ask(self._database, knowledge_base_id, self._embedder.fingerprint)
         started = time.perf_counter()
         vector = await self._embedder.embed_question(question)
         embedded = time.perf_counter()

@@ -24,6 +24,8 @@ from rag_service.knowledge.embeddings import Vectors
 
 BATCH = 1000
 REQUEST_SECONDS = 30.0
+ATTEMPTS = 3
+"""How often a collection is opened that is gone as soon as it was found."""
 
 T = TypeVar("T")
 
@@ -214,21 +216,22 @@ class ChromaIndex:
     ) -> T | None:
         """What `act` gives for the collection; None where there is no such collection."""
         async with self._connected() as client:
-            if name in self._collections:
+            for _ in range(ATTEMPTS):
+                found = self._collections.get(name) or await self._open(client, name, create=create)
+                if found is None:
+                    return None
+                self._collections[name] = found
                 try:
-                    return await act(self._collections[name])
+                    return await act(found)
                 except NotFoundError:
                     # It was deleted behind our back, and may be there again under another id.
                     self._collections.pop(name, None)
-            found = await self._open(client, name, create=create)
-            if found is None:
-                return None
-            self._collections[name] = found
-            return await act(found)
+            raise VectorIndexUnavailable("The vector index is being changed; try again in a moment.")
 
     @staticmethod
     async def _open(client: AsyncClientAPI, name: str, *, create: bool) -> AsyncCollection | None:
-        for candidate in (name, successor(name)):
+        # The name once more: between the first two looks the successor may have taken it.
+        for candidate in (name, successor(name), name):
             with suppress(NotFoundError):
                 return await client.get_collection(candidate, embedding_function=None)
         if not create:

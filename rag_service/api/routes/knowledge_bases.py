@@ -17,6 +17,7 @@ from rag_service.api.schemas.knowledge import (
     UploadedDocument,
 )
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
+from rag_service.knowledge.model_check import check_can_ask
 
 router = APIRouter(prefix="/knowledge-bases", tags=["knowledge bases"], route_class=ProtectedRoute)
 
@@ -58,6 +59,7 @@ async def upload_documents(
 ) -> UploadAnswer:
     """Hand files in. They are read in the background: follow the jobs to see when they can be asked."""
     knowledge_base = await services.documents.knowledge_base(slug)
+    await check_can_ask(services.database, knowledge_base.id, services.embedder.fingerprint)
     for file in files:
         services.documents.check_size(file.filename or "", file.size or 0)
     answer = UploadAnswer(documents=[], jobs=[])

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, text, union
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, text, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.models import (
@@ -80,14 +81,29 @@ class Consistency:
         statement = _without_embedding(knowledge_base_id, model).with_only_columns(func.count(Chunk.id))
         return await self._session.scalar(statement) or 0
 
-    async def models(self, knowledge_base_id: UUID) -> KnowledgeBase | None:
-        """The knowledge base, fresh from the database and held until the transaction ends; None where deleted."""
-        return await self._session.scalar(
+    async def models(
+        self, knowledge_base_id: UUID, *, hold: Literal["share", "change"] | None = None
+    ) -> KnowledgeBase | None:
+        """The knowledge base; None where there is none, or it was deleted.
+
+        `hold` keeps others from changing it until the transaction ends, or also from holding it.
+        """
+        statement = (
             select(KnowledgeBase)
             .where(KnowledgeBase.id == knowledge_base_id, KnowledgeBase.deleted_at.is_(None))
-            .with_for_update()
             .execution_options(populate_existing=True)
         )
+        if hold is not None:
+            statement = statement.with_for_update(read=hold == "share")
+        return await self._session.scalar(statement)
+
+    async def forget_embeddings(self, model: str) -> None:
+        """Remove a model's embeddings, unless a knowledge base still uses it."""
+        used = select(KnowledgeBase.id).where(
+            or_(KnowledgeBase.embedding_model == model, KnowledgeBase.previous_embedding_model == model),
+            KnowledgeBase.deleted_at.is_(None),
+        )
+        await self._session.execute(delete(Embedding).where(Embedding.model == model, ~used.exists()))
 
     async def living(self) -> list[KnowledgeBase]:
         """Every knowledge base that was not deleted, by slug."""

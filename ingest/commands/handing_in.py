@@ -1,0 +1,144 @@
+"""Files handed in, followed to the ends of their jobs, and told in a table."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from ingest.commands.terminal import console
+from rag_service.blobs import BlobStore, read_file
+from rag_service.db.engine import Database
+from rag_service.db.models import KnowledgeBase
+from rag_service.db.repositories.consistency import Consistency
+from rag_service.db.repositories.documents import Documents, Outcome, clean_name
+from rag_service.db.repositories.jobs import FINISHED, Jobs
+from rag_service.errors import EmbeddingModelMismatch, RagError
+from rag_service.settings import Settings
+
+POLL_SECONDS = 0.3
+QUIET_SECONDS = 4.0
+"""How long nothing may happen before a word is said about it."""
+
+COLOURS = {
+    "added": "green",
+    "updated": "green",
+    "unchanged": "dim",
+    "removed": "yellow",
+    "failed": "red",
+    "quarantined": "red",
+}
+BAD = ("failed", "cancelled", "quarantined")
+
+
+@dataclass
+class Entry:
+    """One file on its way in: what it is called, the job that reads it, and what became of it."""
+
+    name: str
+    job_id: UUID | None = None
+    outcome: Outcome | str = ""
+    chunks: int = 0
+    why: str = ""
+
+
+async def hand_in(
+    settings: Settings,
+    database: Database,
+    knowledge_base: KnowledgeBase,
+    files: Sequence[tuple[Path, str]],
+    bar: Progress,
+    *,
+    source: str | None = None,
+) -> list[Entry]:
+    """Store each file as a version of the document of its name; a file that fails does not stop the others.
+
+    With `source` the documents are marked as kept up to date by it.
+    """
+    blobs = BlobStore(settings.blob_dir)
+    entries: list[Entry] = []
+    for path, raw_name in bar.track(files, description="Handing in"):
+        entry = Entry(clean_name(raw_name))
+        entries.append(entry)
+        try:
+            blob = await blobs.put(read_file(path), limit=settings.max_file_bytes)
+        except (RagError, OSError) as error:
+            entry.outcome, entry.why = "failed", str(error)
+            continue
+        async with database.transaction() as session:
+            accepted = await Documents(session).accept(knowledge_base, entry.name, blob)
+            if source is not None:
+                accepted.document.source = source
+        entry.outcome = accepted.outcome
+        if accepted.job is None:
+            blobs.delete(blob.name)
+        else:
+            entry.job_id = accepted.job.id
+    return entries
+
+
+async def follow(database: Database, entries: Sequence[Entry], bar: Progress) -> None:
+    """Follow the jobs to their ends. Where none of them moves, the reason is told once, as far as it is known."""
+    waiting = {entry.job_id: entry for entry in entries if entry.job_id is not None}
+    if not waiting:
+        return
+    total = len(waiting)
+    reading = bar.add_task("Reading", total=total)
+    embedding = bar.add_task("Embedding chunks", total=None)
+    counts: dict[UUID, tuple[int, int]] = {}
+    moved, told = time.monotonic(), False
+    while waiting:
+        async with database.transaction() as session:
+            jobs = await Jobs(session).many(list(waiting))
+        for job, _ in jobs:
+            counts[job.id] = (job.done, job.total)
+            if job.error_code == EmbeddingModelMismatch.code and job.state == "queued":
+                raise EmbeddingModelMismatch(f"{job.error_detail} (What was handed in is kept, and waits.)")
+            if job.state != "queued":
+                moved = time.monotonic()
+            if job.state in FINISHED:
+                entry = waiting.pop(job.id)
+                entry.chunks = job.total
+                entry.why = job.error_detail or "; ".join(job.warnings)
+                if job.state != "succeeded":
+                    entry.outcome = job.state
+        bar.update(reading, completed=total - len(waiting))
+        bar.update(
+            embedding,
+            completed=sum(done for done, _ in counts.values()),
+            total=sum(chunks for _, chunks in counts.values()),
+        )
+        if waiting and not told and time.monotonic() > moved + QUIET_SECONDS:
+            told = await _tell_if_nobody_listens(database)
+        if waiting:
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def _tell_if_nobody_listens(database: Database) -> bool:
+    async with database.transaction() as session:
+        if await Consistency(session).workers():
+            return False
+    console.print(
+        "[yellow]No worker listens, so nothing is read yet.[/] Start one: [bold]rag-ingest worker[/] (`rag serve` "
+        "starts one by itself). What was handed in is kept: Ctrl-C only ends the waiting.",
+        soft_wrap=True,
+    )
+    return True
+
+
+def print_table(entries: Sequence[Entry]) -> None:
+    """What became of each, and the sums."""
+    table = Table("Document", "Outcome", "Chunks", "Why", title=None)
+    table.columns[2].justify = "right"
+    for entry in entries:
+        colour = COLOURS.get(entry.outcome, "yellow")
+        chunks = str(entry.chunks) if entry.chunks else ""
+        table.add_row(escape(entry.name), f"[{colour}]{entry.outcome}[/]", chunks, escape(entry.why))
+    console.print(table)
+    outcomes = [entry.outcome for entry in entries]
+    console.print(", ".join(f"{outcomes.count(name)} {name}" for name in dict.fromkeys(outcomes)) + ".")
