@@ -7,6 +7,7 @@ import typer
 
 from ingest.commands.add import add
 from ingest.commands.reindex import reindex
+from ingest.commands.sync import sync
 from rag_service.errors import RagError
 from rag_service.settings import load_settings
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(add)
+app.command()(sync)
 app.command()(reindex)
 
 

@@ -1,6 +1,7 @@
 """`rag-ingest add`: files and folders into a knowledge base."""
 
 import asyncio
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 from ingest.commands.handing_in import BAD, Entry, follow, hand_in, print_table
 from ingest.commands.terminal import console, opened, progress_bar
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
+from rag_service.errors import InvalidInput
 from rag_service.settings import Settings, load_settings
 
 
@@ -33,14 +35,25 @@ def add(
 
 
 def files_of(path: Path) -> Iterator[tuple[Path, str]]:
-    """Each file with the name it gets: its path below the folder that was given. Hidden files are left out."""
+    """Each file with the name it gets: its path below the folder that was given. Hidden files are left out.
+
+    Raises:
+        InvalidInput: a folder below cannot be read.
+    """
     if path.is_file():
         yield path, path.name
         return
-    for file in sorted(path.rglob("*")):
-        below = file.relative_to(path)
-        if file.is_file() and not any(part.startswith(".") for part in below.parts):
-            yield file, below.as_posix()
+    found: list[Path] = []
+    for folder, folders, names in os.walk(path, onerror=_unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(folder, name) for name in names if not name.startswith(".")]
+    for file in sorted(found):
+        if file.is_file():
+            yield file, file.relative_to(path).as_posix()
+
+
+def _unreadable(error: OSError) -> None:
+    raise InvalidInput(f"The folder {error.filename} cannot be read: {error.strerror}.") from error
 
 
 async def _add(

@@ -12,13 +12,14 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ingest.commands.terminal import console
-from rag_service.blobs import BlobStore, read_file
+from rag_service.blobs import BlobStore, StoredBlob, read_file
 from rag_service.db.engine import Database
 from rag_service.db.models import KnowledgeBase
 from rag_service.db.repositories.consistency import Consistency
 from rag_service.db.repositories.documents import Documents, Outcome, clean_name
 from rag_service.db.repositories.jobs import FINISHED, Jobs
-from rag_service.errors import EmbeddingModelMismatch, RagError
+from rag_service.db.repositories.sources import claim
+from rag_service.errors import Conflict, EmbeddingModelMismatch, RagError
 from rag_service.settings import Settings
 
 POLL_SECONDS = 0.3
@@ -33,6 +34,7 @@ COLOURS = {
     "failed": "red",
     "quarantined": "red",
 }
+BY_HAND = "Came by hand before: kept up to date, but not deleted with the file."
 BAD = ("failed", "cancelled", "quarantined")
 
 
@@ -58,28 +60,49 @@ async def hand_in(
 ) -> list[Entry]:
     """Store each file as a version of the document of its name; a file that fails does not stop the others.
 
-    With `source` the documents are marked as kept up to date by it.
+    With `source` new documents are marked as kept up to date by it, and others' are left alone.
     """
     blobs = BlobStore(settings.blob_dir)
+    names: set[str] = set()
     entries: list[Entry] = []
     for path, raw_name in bar.track(files, description="Handing in"):
         entry = Entry(clean_name(raw_name))
         entries.append(entry)
+        if source is not None and entry.name in names:
+            entry.outcome, entry.why = (
+                "failed",
+                "Another file has the same name, apart from invisible characters.",
+            )
+            continue
+        names.add(entry.name)
         try:
             blob = await blobs.put(read_file(path), limit=settings.max_file_bytes)
         except (RagError, OSError) as error:
             entry.outcome, entry.why = "failed", str(error)
             continue
-        async with database.transaction() as session:
-            accepted = await Documents(session).accept(knowledge_base, entry.name, blob)
-            if source is not None:
-                accepted.document.source = source
-        entry.outcome = accepted.outcome
-        if accepted.job is None:
-            blobs.delete(blob.name)
-        else:
-            entry.job_id = accepted.job.id
+        job = None
+        try:
+            job = await _accept(database, knowledge_base, entry, blob, source)
+        except Conflict as error:
+            entry.outcome, entry.why = "failed", error.detail
+        finally:
+            if job is None:
+                blobs.delete(blob.name)
     return entries
+
+
+async def _accept(
+    database: Database, knowledge_base: KnowledgeBase, entry: Entry, blob: StoredBlob, source: str | None
+) -> UUID | None:
+    async with database.transaction() as session:
+        accepted = await Documents(session).accept(knowledge_base, entry.name, blob)
+        if source is not None:
+            claim(accepted, source)
+    entry.outcome = accepted.outcome
+    entry.job_id = accepted.job.id if accepted.job else None
+    if source is not None and accepted.document.source is None:
+        entry.why = BY_HAND
+    return entry.job_id
 
 
 async def follow(database: Database, entries: Sequence[Entry], bar: Progress) -> None:
@@ -104,7 +127,9 @@ async def follow(database: Database, entries: Sequence[Entry], bar: Progress) ->
             if job.state in FINISHED:
                 entry = waiting.pop(job.id)
                 entry.chunks = job.total
-                entry.why = job.error_detail or "; ".join(job.warnings)
+                entry.why = job.error_detail or "; ".join(
+                    [*job.warnings, *([entry.why] if entry.why else [])]
+                )
                 if job.state != "succeeded":
                     entry.outcome = job.state
         bar.update(reading, completed=total - len(waiting))

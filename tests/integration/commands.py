@@ -41,3 +41,24 @@ class Command:
         async with asyncio.timeout(60):
             out, err = await process.communicate()
         return Said(process.returncode, out.decode(), err.decode())
+
+    async def until(self, words: str, *arguments: str | Path) -> str:
+        """Everything it says up to a line with these words; then it is stopped."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-u", "-m", "ingest", *map(str, arguments)),
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": CODE, "COLUMNS": "250", **self.environment},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said = ""
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(60):
+                while words not in said:
+                    line = await process.stdout.readline()
+                    assert line, said
+                    said += line.decode()
+        finally:
+            process.kill()
+            await process.wait()
+        return said
