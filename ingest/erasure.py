@@ -1,6 +1,7 @@
-"""What remains of a deleted document is removed: vectors, original files, and at last the rows that tell of them.
+"""What remains of deleted documents and knowledge bases is removed, and what is stale in the vector index.
 
-Cut short at any point, it is found by its rows and done again.
+Rows, texts, embeddings and original files go in one transaction, which leaves a debt to the vector index: that is paid
+when the index answers. Cut short at any point, what is left to do is found by its rows and done again.
 """
 
 import logging
@@ -9,36 +10,67 @@ from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.repositories.chunks import Chunks
 from rag_service.db.repositories.documents import Documents
+from rag_service.db.repositories.knowledge_bases import KnowledgeBases
+from rag_service.db.repositories.stale_vectors import Stale
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 logger = logging.getLogger(__name__)
 
 
 class Eraser:
-    """Erases deleted documents, one at a time."""
+    """Does one piece of work at a time; several workers share it."""
 
     def __init__(self, database: Database, vectors: VectorIndex, blobs: BlobStore) -> None:
         self._database = database
         self._vectors = vectors
         self._blobs = blobs
 
-    async def erase_one(self) -> bool:
-        """Erase the next deleted document; False if there is none.
+    async def run_one(self) -> bool:
+        """Do the next piece; False if there is none.
 
         Raises:
-            VectorIndexUnavailable, DatabaseUnavailable: it stays hidden, and is tried again.
+            VectorIndexUnavailable, DatabaseUnavailable: what was deleted stays hidden, and is tried again.
         """
+        return await self._erase_document() or await self._erase_knowledge_base() or await self._pay()
+
+    async def _erase_document(self) -> bool:
         async with self._database.transaction() as session:
             documents = Documents(session)
             found = await documents.next_to_erase()
             if found is None:
                 return False
-            collection = collection_name(found.knowledge_base_id, found.embedding_model)
             for version in found.versions:
-                await self._vectors.delete(collection, await Chunks(session).ids_of(version.id))
+                ids = await Chunks(session).ids_of(version.id)
+                for model in found.embedding_models:
+                    await Stale(session).enter(collection_name(found.knowledge_base_id, model), ids)
             # Before the commit: a file without a row would never be found again, a row without a file is.
             for version in found.versions:
                 self._blobs.delete(version.blob)
             await documents.erase(found.document_id)
         logger.info("document erased", extra={"document_id": str(found.document_id)})
+        return True
+
+    async def _erase_knowledge_base(self) -> bool:
+        async with self._database.transaction() as session:
+            found = await KnowledgeBases(session).next_to_erase()
+            if found is None:
+                return False
+            for model in found.embedding_models:
+                await Stale(session).enter_collection(collection_name(found.id, model))
+            await KnowledgeBases(session).erase(found.id)
+        logger.info("knowledge base erased", extra={"knowledge_base_id": str(found.id)})
+        return True
+
+    async def _pay(self) -> bool:
+        """Remove what is stale from the vector index. The debt stays locked meanwhile, and stays if that fails."""
+        async with self._database.transaction() as session:
+            stale = Stale(session)
+            debt = await stale.next()
+            if debt is None:
+                return False
+            if debt.chunk_ids is None:
+                await self._vectors.drop(debt.collection)
+            else:
+                await self._vectors.delete(debt.collection, await stale.still_stale(debt.chunk_ids))
+            await stale.settle(debt)
         return True

@@ -3,35 +3,40 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import numpy as np
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingest.blocks import Extraction
 from ingest.chunking import TextChunk, chunk
 from ingest.sandbox import Extractor
+from ingest.upserts import GatheredUpserts
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
-from rag_service.db.models import Document, DocumentVersion, Job
+from rag_service.db.models import Job
 from rag_service.db.repositories.chunks import Chunks, Embeddings
-from rag_service.db.repositories.documents import Documents
+from rag_service.db.repositories.documents import Documents, ToRead
 from rag_service.db.repositories.jobs import Jobs, LostLease
-from rag_service.errors import DatabaseUnavailable, NotFound, VectorIndexUnavailable
+from rag_service.db.repositories.stale_vectors import Stale
+from rag_service.errors import DatabaseUnavailable, NotFound
 from rag_service.knowledge.embeddings import Embedder, Vectors
 from rag_service.knowledge.model_check import check_can_store
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 logger = logging.getLogger(__name__)
 
-SUPER_BATCH = 128
+BATCH = 128
 """Chunks embedded and stored in one go."""
 
 AT_ONCE = 2
 """Batches under way: while one is stored, another is embedded, and the embedder is never without work."""
+
+LARGE_BYTES = 4 * 1024 * 1024
 
 PROGRESS_SECONDS = 1.0
 """How old what a job's row says of its progress may be."""
@@ -49,7 +54,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """All that a job needs; built once a worker."""
+    """All that a job needs; built once a worker. Several jobs may run at once."""
 
     database: Database
     blobs: BlobStore
@@ -58,6 +63,11 @@ class Pipeline:
     extractor: Extractor
     chunk_tokens: int
     lease: timedelta
+    _upserts: GatheredUpserts = field(init=False)
+    _large: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_upserts", GatheredUpserts(self.vectors))
 
     async def run(self, job: Job) -> None:
         """Do a claimed job to its end.
@@ -70,24 +80,30 @@ class Pipeline:
             Unavailable: something we depend on is away; the job can be tried again.
         """
         progress = Progress()
-        async with self._leased(job, progress):
-            document, version = await self._load(job)
-            extraction = await self.extractor.extract(self.blobs.path(version.blob), document.name)
-            progress.warnings = list(extraction.warnings)
-            await self._advance(job, progress, "chunking")
-            limit = min(self.chunk_tokens, self.embedder.max_tokens)
-            chunks = await asyncio.to_thread(chunk, extraction, self.embedder.token_spans, limit=limit)
-            await self._advance(job, progress, "embedding", total=len(chunks))
-            await self._embed_and_store(job, version, chunks, progress)
-            await self._advance(job, progress, "storing")
-        # Behind the lease: the job's own end must not look like its loss to the renewal.
+        chunks: Sequence[TextChunk] = ()
         try:
-            unwanted = await self._activate(job, version, extraction, chunks)
-        except NotFound:  # the document was deleted in the meantime
-            await self._forget_vectors(job.knowledge_base_id, version.id)
+            async with self._leased(job, progress):
+                file = await self._load(job)
+                async with self._alone_if_large(file.size):
+                    extraction = await self.extractor.extract(self.blobs.path(file.blob), file.name)
+                    progress.state, progress.warnings = "chunking", list(extraction.warnings)
+                    limit = min(file.chunk_tokens or self.chunk_tokens, self.embedder.max_tokens)
+                    chunks = await asyncio.to_thread(
+                        chunk, extraction, self.embedder.token_spans, limit=limit
+                    )
+                    await self._embed_and_store(job, chunks, progress)
+                progress.state = "storing"
+            # Behind the lease: the job's own end must not look like its loss to the renewal.
+            await self._activate(job, extraction, chunks)
+        except (LostLease, NotFound):
+            await self._leave(job, chunks)
             raise
-        if unwanted is not None:
-            await self._forget_vectors(job.knowledge_base_id, unwanted)
+
+    @asynccontextmanager
+    async def _alone_if_large(self, size: int) -> AsyncIterator[None]:
+        """One large file at a time: memory is bounded by it and the small ones beside it."""
+        async with self._large if size > LARGE_BYTES else nullcontext():
+            yield
 
     @asynccontextmanager
     async def _leased(self, job: Job, progress: Progress) -> AsyncIterator[None]:
@@ -102,8 +118,7 @@ class Pipeline:
                 await asyncio.sleep(seconds)
                 try:
                     async with self.database.transaction() as session:
-                        await Jobs(session).renew(job, lease=self.lease)
-                        await self._write(Jobs(session), job, progress)
+                        await self._write(session, job, progress)
                 except LostLease:
                     lost = True
                     if work is not None:
@@ -125,95 +140,83 @@ class Pipeline:
                 raise LostLease("The lease of this job was lost.") from None
             raise
 
-    async def _advance(self, job: Job, progress: Progress, state: str, *, total: int | None = None) -> None:
-        progress.state = state
-        if total is not None:
-            progress.total = total
-        async with self.database.transaction() as session:
-            await self._write(Jobs(session), job, progress)
-
-    @staticmethod
-    async def _write(jobs: Jobs, job: Job, progress: Progress) -> None:
-        await jobs.advance(
-            job, progress.state, done=progress.done, total=progress.total, warnings=progress.warnings
+    async def _write(self, session: AsyncSession, job: Job, progress: Progress) -> None:
+        await Jobs(session).advance(
+            job,
+            progress.state,
+            done=progress.done,
+            total=progress.total,
+            warnings=progress.warnings,
+            lease=self.lease,
         )
 
-    async def _load(self, job: Job) -> tuple[Document, DocumentVersion]:
+    async def _load(self, job: Job) -> ToRead:
         async with self.database.transaction() as session:
             await check_can_store(session, job.knowledge_base_id, self.embedder.fingerprint)
-            documents = Documents(session)
-            return await documents.get(job.document_id), await documents.version(job.version_id)
+            return await Documents(session).to_read(job.version_id)
 
-    async def _embed_and_store(
-        self, job: Job, version: DocumentVersion, chunks: Sequence[TextChunk], progress: Progress
-    ) -> None:
-        """Embed what has no embedding yet, and store the rest at the same time.
+    async def _embed_and_store(self, job: Job, chunks: Sequence[TextChunk], progress: Progress) -> None:
+        """Store the chunks, and a vector of each.
 
         Chunks go by length, so that a batch holds texts of one size and little is padding.
         """
-        model = self.embedder.fingerprint
-        collection = collection_name(job.knowledge_base_id, model)
+        progress.state, progress.total = "embedding", len(chunks)
         async with self.database.transaction() as session:
             # Holds the job's row: the document cannot be erased, nor the job taken over, before the chunks are in.
-            await Jobs(session).renew(job, lease=self.lease)
-            await Chunks(session).replace(version.id, [_row(version.id, item) for item in chunks])
-            known = await Embeddings(session).load(model, list({item.content_hash for item in chunks}))
-
-        ready = [item for item in chunks if item.content_hash in known]
-        if ready:
-            vectors = np.stack([known[item.content_hash] for item in ready])
-            await self.vectors.upsert(collection, [item.id_in(version.id) for item in ready], vectors)
-            progress.done = len(ready)
-
-        missing = _by_content([item for item in chunks if item.content_hash not in known])
-        batches = [missing[start : start + SUPER_BATCH] for start in range(0, len(missing), SUPER_BATCH)]
+            await self._write(session, job, progress)
+            await Chunks(session).replace(job.version_id, (_row(job.version_id, item) for item in chunks))
+        contents = _by_content(chunks)
         places = asyncio.Semaphore(AT_ONCE)
 
-        async def embed(batch: Sequence[Sequence[TextChunk]]) -> None:
+        async def store(batch: Sequence[Sequence[TextChunk]]) -> None:
             async with places:
-                vectors = await self.embedder.embed_texts([items[0].embedded for items in batch])
-                await self._store(collection, version.id, batch, vectors)
-                progress.done += sum(map(len, batch))
+                vectors = await self._vectors_of([items[0] for items in batch])
+                ids = [item.id_in(job.version_id) for items in batch for item in items]
+                repeated = np.repeat(vectors, [len(items) for items in batch], axis=0)
+                await self._upserts.upsert(self._collection(job), ids, repeated)
+                progress.done += len(ids)
 
-        await _all(map(embed, batches))
+        await _all(store(contents[at : at + BATCH]) for at in range(0, len(contents), BATCH))
 
-    async def _store(
-        self, collection: str, version_id: UUID, batch: Sequence[Sequence[TextChunk]], vectors: Vectors
-    ) -> None:
-        """Store a vector for each group of chunks that say the same."""
-        by_hash = {items[0].content_hash: vector for items, vector in zip(batch, vectors, strict=True)}
+    async def _vectors_of(self, chunks: Sequence[TextChunk]) -> Vectors:
+        """Their vectors; what has none yet is embedded, and kept."""
+        model = self.embedder.fingerprint
         async with self.database.transaction() as session:
-            await Embeddings(session).save(self.embedder.fingerprint, by_hash)
-        ids = [item.id_in(version_id) for items in batch for item in items]
-        await self.vectors.upsert(
-            collection, ids, np.repeat(vectors, [len(items) for items in batch], axis=0)
-        )
+            known = await Embeddings(session).load(model, [item.content_hash for item in chunks])
+        missing = [item for item in chunks if item.content_hash not in known]
+        if missing:
+            vectors = await self.embedder.embed_texts([item.embedded for item in missing])
+            new = {item.content_hash: vector for item, vector in zip(missing, vectors, strict=True)}
+            async with self.database.transaction() as session:
+                await Embeddings(session).save(model, new)
+            known |= new
+        return np.stack([known[item.content_hash] for item in chunks])
 
-    async def _activate(
-        self, job: Job, version: DocumentVersion, extraction: Extraction, chunks: Sequence[TextChunk]
-    ) -> UUID | None:
-        """Flip the document to this version and end the job, in one transaction.
-
-        Returns the version whose vectors are not wanted any more, if there is one.
-        """
+    async def _activate(self, job: Job, extraction: Extraction, chunks: Sequence[TextChunk]) -> None:
+        """Flip the document to this version and end the job, in one transaction; the old one's vectors are to go."""
         async with self.database.transaction() as session:
             await check_can_store(session, job.knowledge_base_id, self.embedder.fingerprint)
             await Jobs(session).finish(job, "succeeded")
             documents = Documents(session)
-            current = await documents.version(version.id)
+            current = await documents.version(job.version_id)
             current.media_type = extraction.media_type
             current.title = extraction.title
             current.pages = extraction.pages
-            return await documents.activate(current, chunk_count=len(chunks))
+            unwanted = await documents.activate(current, chunk_count=len(chunks))
+            if unwanted is not None:
+                await Stale(session).enter(self._collection(job), await Chunks(session).ids_of(unwanted))
 
-    async def _forget_vectors(self, knowledge_base_id: UUID, version_id: UUID) -> None:
-        """Remove an unwanted version's vectors. Until then they are only passed over: no reader sees them."""
-        async with self.database.transaction() as session:
-            ids = await Chunks(session).ids_of(version_id)
+    async def _leave(self, job: Job, chunks: Sequence[TextChunk]) -> None:
+        """What this run has stored is stale, unless another run or the active version wants the same."""
+        ids = [item.id_in(job.version_id) for item in chunks]
         try:
-            await self.vectors.delete(collection_name(knowledge_base_id, self.embedder.fingerprint), ids)
-        except VectorIndexUnavailable:
-            logger.warning("vectors of an unwanted version were left", extra={"version_id": str(version_id)})
+            async with self.database.transaction() as session:
+                await Stale(session).enter(self._collection(job), ids)
+        except DatabaseUnavailable:
+            logger.warning("vectors of a lost job were left", extra={"version_id": str(job.version_id)})
+
+    def _collection(self, job: Job) -> str:
+        return collection_name(job.knowledge_base_id, self.embedder.fingerprint)
 
 
 async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:

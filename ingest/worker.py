@@ -4,8 +4,10 @@ import asyncio
 import logging
 import random
 import signal
-from contextlib import suppress
-from datetime import timedelta
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 from sqlalchemy.engine import make_url
@@ -33,50 +35,117 @@ LOOK_EVERY_SECONDS = 2.0
 MISMATCH_DELAY = timedelta(seconds=10)
 """When a job is looked at again that this worker's embedding model was not right for."""
 
+FIRST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 60.0
+OUTAGE_LIMIT = timedelta(days=1)
+
 
 class Worker:
-    """Runs jobs until it is told to stop. A job that was begun is finished or handed back."""
+    """Runs jobs until it is told to stop, up to `at_once` together. A job that was begun is finished or handed back."""
 
-    def __init__(self, database: Database, pipeline: Pipeline, *, attempts: int) -> None:
+    def __init__(self, database: Database, pipeline: Pipeline, *, attempts: int, at_once: int = 1) -> None:
         self._database = database
         self._pipeline = pipeline
         self._attempts = attempts
+        self._at_once = at_once
         self._eraser = Eraser(database, pipeline.vectors, pipeline.blobs)
         self._woken = asyncio.Event()
+        self._erasing = asyncio.Event()
+        self._some_lost = False
+        self._lost_looked_up = 0.0
+        self._running: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
-        """Look at the queue now."""
+        """Look at the queue now, and for what is to be erased."""
         self._woken.set()
+        self._erasing.set()
 
     async def run(self) -> None:
-        """Claim and do jobs for ever; cancel to stop. A job under way is then handed back."""
-        while True:
-            self._woken.clear()
-            try:
-                while await self.run_one() or await self.erase_one():
-                    pass
-            except Unavailable as error:
-                logger.warning("the queue cannot be read", extra={"reason": error.detail})
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_SECONDS):
-                    await self._woken.wait()
+        """Do jobs, and erase what was deleted, for ever; cancel to stop. Jobs under way are then handed back."""
+        eraser = asyncio.create_task(self._erase())
+        try:
+            while True:
+                self._woken.clear()
+                for job in await self._next():
+                    self._begin(job)
+                await self._until_there_may_be_more()
+        finally:
+            under_way = [eraser, *self._running]
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
 
     async def run_one(self) -> bool:
         """Do the next job that is due; False if there is none."""
+        for job in await self._claim(1):
+            await self._do(job)
+            return True
+        return False
+
+    async def erase_one(self) -> bool:
+        """Erase the next thing that was deleted; False if there is none."""
+        return await self._eraser.run_one()
+
+    async def _next(self) -> list[Job]:
+        free = self._at_once - len(self._running)
+        if free == 0:
+            return []
+        try:
+            return await self._claim(free)
+        except Unavailable as error:
+            logger.warning("the queue cannot be read", extra={"reason": error.detail})
+            return []
+
+    async def _claim(self, limit: int) -> list[Job]:
+        """Jobs to do. One that a worker died over is done alone: were it to blame, no other would suffer with it."""
         async with self._database.transaction() as session:
-            job = await Jobs(session).claim(lease=self._pipeline.lease)
-        if job is None:
-            return False
+            jobs = Jobs(session)
+            if not await self._is_any_lost(jobs):
+                return await jobs.claim(lease=self._pipeline.lease, limit=limit)
+            if self._running:
+                return []
+            lost = await jobs.claim_lost(lease=self._pipeline.lease)
+            return [lost] if lost else []
+
+    async def _is_any_lost(self, jobs: Jobs) -> bool:
+        """Looked up once a second: leases run out by the clock alone."""
+        if time.monotonic() > self._lost_looked_up + 1:
+            self._some_lost = await jobs.is_any_lost()
+            self._lost_looked_up = time.monotonic() if not self._some_lost else 0.0
+        return self._some_lost
+
+    def _begin(self, job: Job) -> None:
+        task = asyncio.create_task(self._do(job))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self.wake()
+
+    async def _until_there_may_be_more(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_SECONDS):
+                await self._woken.wait()
+
+    async def _erase(self) -> None:
+        while True:
+            self._erasing.clear()
+            try:
+                while await self._eraser.run_one():
+                    pass
+            except Unavailable as error:
+                logger.warning("what was deleted cannot be erased yet", extra={"reason": error.detail})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_SECONDS):
+                    await self._erasing.wait()
+
+    async def _do(self, job: Job) -> None:
         logs.context.set({"job_id": str(job.id)})
         try:
             await self._attempt(job)
         finally:
             logs.context.set(None)
-        return True
-
-    async def erase_one(self) -> bool:
-        """Erase the next deleted document; False if there is none."""
-        return await self._eraser.erase_one()
 
     async def _attempt(self, job: Job) -> None:
         if job.attempts > self._attempts:
@@ -100,7 +169,7 @@ class Worker:
             # Not the file's fault: a worker with the right model takes it up, or this one after a reindex.
             await self._hand_back(job, MISMATCH_DELAY, error.code, error.detail, counts=False)
         except Unavailable as error:
-            await self._again(job, error)
+            await self._later(job, error)
         except asyncio.CancelledError:
             # Told to stop: another worker, or our next start, takes the job over at once.
             with suppress(TimeoutError, Unavailable):  # its lease runs out by itself
@@ -109,28 +178,57 @@ class Worker:
                         job, timedelta(0), "worker_stopped", "The worker was stopped.", counts=False
                     )
             raise
+        except Exception:
+            # A fault of ours, which the log has all of: it must not take the other jobs down with it.
+            logger.exception("job failed unexpectedly")
+            await self._again(job, RagError("Something went wrong on our side; it was logged."))
+
+    async def _later(self, job: Job, error: Unavailable) -> None:
+        """Try again when what we depend on may be back: not the file's fault, so the attempt does not count.
+
+        The longer it has lasted, the longer the pause; after a day it is given up.
+        """
+        since = datetime.now(UTC) - (job.started_at or job.created_at)
+        if since > OUTAGE_LIMIT:
+            await self._end(job, "quarantined", error.code, error.detail)
+            return
+        seconds = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, since.total_seconds())) * _jitter()
+        await self._hand_back(job, timedelta(seconds=seconds), error.code, error.detail, counts=False)
 
     async def _again(self, job: Job, error: RagError) -> None:
         if job.attempts >= self._attempts:
             await self._end(job, "quarantined", error.code, error.detail)
             return
-        seconds = 2.0**job.attempts * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
-        await self._hand_back(job, timedelta(seconds=seconds), error.code, error.detail)
+        pause = timedelta(seconds=FIRST_PAUSE_SECONDS * 2.0 ** (job.attempts - 1) * _jitter())
+        await self._hand_back(job, pause, error.code, error.detail)
 
     async def _hand_back(
         self, job: Job, after: timedelta, code: str, detail: str, *, counts: bool = True
     ) -> None:
-        with suppress(LostLease):
+        with _unless_lost(), suppress(LostLease):
             async with self._database.transaction() as session:
                 await Jobs(session).hand_back(job, after=after, code=code, detail=detail, counts=counts)
             logger.warning("job handed back", extra={"reason": detail})
 
     async def _end(self, job: Job, state: str, code: str, detail: str) -> None:
-        with suppress(LostLease):
+        with _unless_lost(), suppress(LostLease):
             async with self._database.transaction() as session:
                 await Jobs(session).finish(job, state, code=code, detail=detail)
                 await Documents(session).mark_failed(job.version_id)
             logger.warning("job %s", state, extra={"code": code, "reason": detail})
+
+
+@contextmanager
+def _unless_lost() -> Iterator[None]:
+    """Without its database a job's end cannot be told: its lease runs out, and it is taken over."""
+    try:
+        yield
+    except Unavailable as error:
+        logger.warning("a job's end could not be written down", extra={"reason": error.detail})
+
+
+def _jitter() -> float:
+    return random.uniform(0.75, 1.25)  # noqa: S311 - to spread retries, not a secret
 
 
 async def _until_lost(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -160,7 +258,7 @@ async def run_worker(settings: Settings) -> None:
     settings = settings.connected()
     assert settings.database_url and settings.chroma_url  # noqa: S101 - connected() promises both
     url = settings.database_url.get_secret_value()
-    database = Database(url, pool=4, application="rag-worker")
+    database = Database(url, pool=settings.worker_jobs + 3, application="rag-worker")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -182,7 +280,7 @@ async def run_worker(settings: Settings) -> None:
                 chunk_tokens=settings.chunk_tokens,
                 lease=timedelta(seconds=settings.job_lease_seconds),
             )
-            worker = Worker(database, pipeline, attempts=settings.job_attempts)
+            worker = Worker(database, pipeline, attempts=settings.job_attempts, at_once=settings.worker_jobs)
             logger.info("worker ready")
             tasks = [asyncio.create_task(worker.run()), asyncio.create_task(listen(url, worker))]
             stopped = asyncio.create_task(stop.wait())

@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     extract_seconds: Annotated[float, Field(gt=0)] = 300.0
     extract_memory_mb: Annotated[int, Field(ge=256)] = 2048
     job_lease_seconds: Annotated[float, Field(ge=2)] = 30.0
+    worker_jobs: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=8, description="documents that one worker reads and embeds at the same time"
+    )
     job_attempts: Annotated[int, Field(ge=1)] = 4
 
     retrieve_chunks: Annotated[int, Field(ge=1, le=50)] = 8

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evals.bench import first_delta, ingestion
+from evals.bench import beside_ingestion, first_delta, ingestion, small_files
 from evals.bench.stack import serving
 from rag_service.testing.model_server import ModelServer
 
@@ -28,6 +28,8 @@ def measure() -> dict[str, Any]:
             first_start = server.ready_seconds
             results: dict[str, Any] = {"ingestion": ingestion.measure(server)}
             results["first_delta"] = first_delta.measure(server, model.base_url)
+            results["beside_ingestion"] = beside_ingestion.measure(server)
+            results["small_files"] = small_files.measure(server)
         with console.status("Starting a second time…"), serving(state, **env) as server:
             results["start"] = {
                 "first_seconds": round(first_start, 1),

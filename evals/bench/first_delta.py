@@ -34,14 +34,15 @@ def measure(server: Running, model_url: str) -> dict[str, Any]:
                 parts.setdefault(name, []).append(value)
     above = [mine - theirs for mine, theirs in zip(ours, direct, strict=True)]
     return {
-        "ours_ms": _spread(ours),
-        "direct_ms": _spread(direct),
-        "above_direct_ms": _spread(above),
+        "ours_ms": spread(ours),
+        "direct_ms": spread(direct),
+        "above_direct_ms": spread(above),
         "parts_p50_ms": {name: round(statistics.median(values), 1) for name, values in parts.items()},
     }
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+def spread(values: list[float]) -> dict[str, float]:
+    """Median and 95th percentile."""
     ordered = sorted(values)
     return {
         "p50": round(statistics.median(ordered), 1),

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 import torch
 from sentence_transformers import SentenceTransformer
 
@@ -20,9 +21,9 @@ SAMPLE = 640
 SLICE = 160
 
 
-def made_up_text(size: int) -> str:
+def made_up_text(size: int, *, seed: int = 7) -> str:
     """Paragraphs of sentences in the vocabulary of the sample documents; no two alike, the same in every run."""
-    chance = random.Random(7)
+    chance = random.Random(seed)
     vocabulary: list[str] = []
     for path in sorted(Settings(_env_file=None).sample_dir.glob("*.md")):
         vocabulary += [word for word in words(path.read_text()) if word.isascii()]
@@ -45,7 +46,7 @@ def measure(server: Running) -> dict[str, Any]:
     started = time.perf_counter()
     job = _upload(server, "bench.txt", text)
     seconds = time.perf_counter() - started
-    chunks = _chunks(server, job["document_id"])
+    chunks = chunk_texts(server.http, job["document_id"])
     rate = len(chunks) / seconds
     sample = random.Random(1).sample(chunks, min(SAMPLE, len(chunks)))
     baselines = _encode_rates(sample)
@@ -75,11 +76,12 @@ def _upload(server: Running, name: str, text: str) -> dict[str, Any]:
     return job
 
 
-def _chunks(server: Running, document_id: str) -> list[str]:
+def chunk_texts(http: httpx.Client, document_id: str) -> list[str]:
+    """The texts of a document's chunks, in order."""
     texts: list[str] = []
     cursor: str | None = "-1"
     while cursor is not None:
-        page = server.http.get(
+        page = http.get(
             f"/api/v1/documents/{document_id}/chunks", params={"limit": 200, "cursor": cursor}
         ).json()
         texts += [item["text"] for item in page["items"]]

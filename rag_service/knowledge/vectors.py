@@ -41,6 +41,10 @@ class VectorIndex(Protocol):
         """Remove entries; unknown ids and collections are no error."""
         ...
 
+    async def drop(self, collection: str) -> None:
+        """Remove a collection with all that is in it; an unknown one is no error."""
+        ...
+
     async def search(self, collection: str, vector: Vectors, limit: int) -> list[tuple[UUID, float]]:
         """The nearest ids with their cosine similarity, best first; empty where there is no collection."""
         ...
@@ -59,10 +63,6 @@ class VectorIndex(Protocol):
 
     async def collections(self) -> list[str]:
         """The names of all collections."""
-        ...
-
-    async def drop(self, collection: str) -> None:
-        """Remove a whole collection; one that is not there is no error."""
         ...
 
     async def replace(self, collection: str) -> None:
@@ -153,6 +153,12 @@ class ChromaIndex:
         names = [str(id) for id in ids]
         await self._in(collection, lambda found: found.delete(ids=names))
 
+    async def drop(self, collection: str) -> None:
+        async with self._connected() as client:
+            self._collections.pop(collection, None)
+            with suppress(NotFoundError):
+                await client.delete_collection(collection)
+
     async def search(self, collection: str, vector: Vectors, limit: int) -> list[tuple[UUID, float]]:
         answer = await self._in(
             collection,
@@ -191,12 +197,6 @@ class ChromaIndex:
             while page := await client.list_collections(limit=BATCH, offset=len(names)):
                 names += [found.name for found in page]
         return names
-
-    async def drop(self, collection: str) -> None:
-        self._collections.pop(collection, None)
-        async with self._connected() as client:
-            with suppress(NotFoundError):
-                await client.delete_collection(collection)
 
     async def replace(self, collection: str) -> None:
         async with self._connected() as client:

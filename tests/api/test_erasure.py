@@ -26,7 +26,8 @@ async def test_a_deleted_document_is_hidden_at_once_and_erased_by_the_worker(
     hits = (await server.http.post("/api/v1/search", json={"query": "Larks sing at dawn."})).json()["hits"]
     assert [hit["filename"] for hit in hits] == ["keep.md"]
 
-    assert await server.worker.erase_one()
+    assert await server.worker.erase_one()  # the rows and the file
+    assert await server.worker.erase_one()  # the vectors
     assert not await server.worker.erase_one()
     assert len(_files(settings.blob_dir)) == 1
     vector = await server.services.embedder.embed_question("Larks sing at dawn.")

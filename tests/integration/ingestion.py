@@ -37,14 +37,23 @@ class HeldEmbedder(HashedWords):
         super().__init__()
         self.reached = asyncio.Event()
         self._permits = asyncio.Semaphore(0)
+        self._waiting = 0
 
     def let_go(self, batches: int = 1) -> None:
         for _ in range(batches):
             self._permits.release()
 
+    async def waiting_for(self, batches: int) -> None:
+        """Returns when so many batches wait to be let go."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while self._waiting != batches:  # noqa: ASYNC110 - a worker changes it
+                await asyncio.sleep(0.01)
+
     async def embed_texts(self, texts: Any) -> Vectors:
         self.reached.set()
+        self._waiting += 1
         await self._permits.acquire()
+        self._waiting -= 1
         return await super().embed_texts(texts)
 
 
@@ -62,6 +71,7 @@ class Stand:
         self,
         *,
         attempts: int = 4,
+        at_once: int = 1,
         lease: float = 30,
         embedder: Embedder | None = None,
         vectors: VectorIndex | None = None,
@@ -75,7 +85,7 @@ class Stand:
             chunk_tokens=60,
             lease=timedelta(seconds=lease),
         )
-        return Worker(self.database, pipeline, attempts=attempts)
+        return Worker(self.database, pipeline, attempts=attempts, at_once=at_once)
 
     async def upload(self, name: str, data: str | bytes) -> Accepted:
         async def stream() -> AsyncIterator[bytes]:
@@ -91,9 +101,9 @@ class Stand:
         return accepted.job.id
 
     async def work(self, worker: Worker | None = None) -> None:
-        """Let a worker do all that is due."""
+        """Let a worker do all that is due, and erase what became of it."""
         worker = worker or self.worker()
-        while await worker.run_one():
+        while await worker.run_one() or await worker.erase_one():
             pass
 
     async def job(self, job_id: UUID) -> Job:

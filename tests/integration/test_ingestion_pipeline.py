@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ingest.pipeline import SUPER_BATCH
+from ingest.pipeline import BATCH
 from rag_service.db.engine import Database
 from rag_service.settings import Settings
 from tests.integration.ingestion import HeldEmbedder, Stand, handbook, running, stand_on
@@ -54,7 +54,7 @@ async def test_pages_and_table_headers_are_kept(stand: Stand) -> None:
 
 async def test_a_job_tells_its_state_and_progress_while_it_runs(stand: Stand) -> None:
     embedder = HeldEmbedder()
-    count = SUPER_BATCH + 10
+    count = BATCH + 10
     job_id = await stand.job_of("large.md", handbook(count))
     assert (await stand.job(job_id)).state == "queued"
     async with running(stand.worker(embedder=embedder).run()):
@@ -63,12 +63,12 @@ async def test_a_job_tells_its_state_and_progress_while_it_runs(stand: Stand) ->
         assert (job.state, job.done, job.total) == ("embedding", 0, count)
         embedder.let_go()
         job = await stand.until(job_id, lambda job: job.done > 0)
-        assert (job.state, job.done) == ("embedding", SUPER_BATCH)
+        assert (job.state, job.done) == ("embedding", BATCH)
         embedder.let_go()
         job = await stand.until(job_id, lambda job: job.state == "succeeded")
     assert job.done == job.total == count
     assert len(await stand.vector_ids()) == count
-    assert embedder.batches == [SUPER_BATCH, 10]
+    assert embedder.batches == [BATCH, 10]
 
 
 async def test_what_is_said_twice_is_embedded_once(stand: Stand) -> None:

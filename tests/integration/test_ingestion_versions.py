@@ -123,7 +123,7 @@ async def test_until_the_new_version_is_ready_the_old_one_is_read(stand: Stand) 
 async def test_a_document_deleted_before_its_turn_is_not_read(stand: Stand) -> None:
     job_id = await stand.job_of("a.md", "text")
     await stand.sql("UPDATE documents SET deleted_at = now()")
-    await stand.work()
+    assert await stand.worker().run_one()
     job = await stand.job(job_id)
     assert (job.state, job.error_code) == ("cancelled", "document_deleted")
     assert stand.embedder.batches == []
@@ -138,6 +138,7 @@ async def test_a_document_deleted_while_it_is_read_leaves_nothing_to_find(stand:
         held.let_go()
         # Cancelled by the worker, which then erases the document and the job with it.
         await stand.until_it_says(0, "SELECT count(*) FROM jobs WHERE id = :id", id=job_id)
+        await stand.until_it_says(0, "SELECT count(*) FROM stale_vectors")
     assert await stand.readable() == []
     assert await stand.vector_ids() == set()
     assert await stand.sql("SELECT count(*) FROM chunks") == 0

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from ingest.pipeline import SUPER_BATCH
+from ingest.pipeline import BATCH
 from rag_service.db.engine import Database
 from rag_service.knowledge.embeddings import BUILT_IN, BUILT_IN_SHA256
 from rag_service.settings import Settings
@@ -73,7 +73,7 @@ def remote(model_server: ModelServer) -> dict[str, str]:
 async def test_a_worker_killed_in_mid_job_costs_nothing_but_time(
     stand: Stand, settings: Settings, tmp_path: Path, remote: dict[str, str]
 ) -> None:
-    count = 5 * SUPER_BATCH
+    count = 5 * BATCH
     job_id = await stand.job_of("large.md", handbook(count))
     async with worker_process(settings, tmp_path, **remote) as first:
         # The first of five batches is stored, the second is embedded.

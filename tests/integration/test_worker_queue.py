@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,6 +14,7 @@ from ingest.worker import listen
 from rag_service.db.engine import Database
 from rag_service.db.models import Job
 from rag_service.db.repositories.jobs import Jobs, LostLease
+from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.vectors import ChromaIndex
 from rag_service.settings import Settings
 from rag_service.supervisor.sockets import free_loopback_port
@@ -34,7 +36,11 @@ def nowhere() -> ChromaIndex:
 
 async def claim(stand: Stand, *, lease: float = 30) -> Job | None:
     async with stand.database.transaction() as session:
-        return await Jobs(session).claim(lease=timedelta(seconds=lease))
+        jobs = Jobs(session)
+        if lost := await jobs.claim_lost(lease=timedelta(seconds=lease)):
+            return lost
+        found = await jobs.claim(lease=timedelta(seconds=lease))
+        return found[0] if found else None
 
 
 async def make_due(stand: Stand, job_id: UUID) -> None:
@@ -47,7 +53,7 @@ async def test_a_job_without_its_vector_index_is_tried_again_later_and_then_succ
     job_id = await stand.job_of("a.md", handbook(3))
     assert await stand.worker(vectors=nowhere).run_one()
     job = await stand.job(job_id)
-    assert (job.state, job.attempts, job.error_code) == ("queued", 1, "vector_index_unavailable")
+    assert (job.state, job.attempts, job.error_code) == ("queued", 0, "vector_index_unavailable")
     assert job.not_before is not None and job.lease_until is None
     assert timedelta(0) < job.not_before - datetime.now(UTC) < timedelta(seconds=4)
     assert not await stand.worker().run_one()  # not due yet
@@ -56,28 +62,70 @@ async def test_a_job_without_its_vector_index_is_tried_again_later_and_then_succ
     await make_due(stand, job_id)
     await stand.work()
     job = await stand.job(job_id)
-    assert (job.state, job.attempts, job.error_code) == ("succeeded", 2, None)
+    assert (job.state, job.attempts, job.error_code) == ("succeeded", 1, None)
     assert len(await stand.readable()) == 3
     assert stand.embedder.batches == [3]  # what the first attempt embedded was kept
 
 
-async def test_a_job_that_fails_too_often_is_quarantined_and_the_queue_goes_on(
+async def test_an_outage_is_waited_out_however_long_it_takes_but_not_for_ever(
     stand: Stand, nowhere: ChromaIndex
 ) -> None:
-    bad = await stand.job_of("bad.md", "text")
+    job_id = await stand.job_of("a.md", "text")
     lost = stand.worker(attempts=2, vectors=nowhere)
+    for _ in range(5):
+        await make_due(stand, job_id)
+        assert await lost.run_one()
+    await stand.sql("UPDATE jobs SET started_at = now() - interval '23 hours', not_before = now()")
     assert await lost.run_one()
-    await make_due(stand, bad)
+    job = await stand.job(job_id)
+    assert (job.state, job.attempts) == ("queued", 0)
+    assert job.not_before is not None
+    assert job.not_before - datetime.now(UTC) < timedelta(seconds=80)
+
+    await stand.sql("UPDATE jobs SET started_at = now() - interval '25 hours', not_before = now()")
     assert await lost.run_one()
-    job = await stand.job(bad)
-    assert (job.state, job.attempts, job.error_code) == ("quarantined", 2, "vector_index_unavailable")
+    job = await stand.job(job_id)
+    assert (job.state, job.error_code) == ("quarantined", "vector_index_unavailable")
     assert job.error_detail == "The vector index does not answer; try again in a moment."
 
     good = await stand.job_of("good.md", "text")
     await stand.work()
     assert (await stand.job(good)).state == "succeeded"
-    assert (await stand.job(bad)).state == "quarantined"
-    assert (await stand.upload("bad.md", "text")).job is not None  # the way back
+    assert (await stand.upload("a.md", "text")).job is not None  # the way back
+
+
+async def test_a_fault_of_ours_costs_its_job_some_attempts_and_no_other_anything(stand: Stand) -> None:
+    class Faulty(HashedWords):
+        async def embed_texts(self, texts: Any) -> Vectors:
+            if any("bad" in text for text in texts):
+                raise ZeroDivisionError
+            return await super().embed_texts(texts)
+
+    bad, good = await stand.job_of("bad.md", "bad"), await stand.job_of("good.md", "good")
+    worker = stand.worker(attempts=2, embedder=Faulty(), at_once=2)
+    async with running(worker.run()):
+        await stand.until(good, lambda job: job.state == "succeeded")
+        job = await stand.until(bad, lambda job: job.state == "queued" and job.attempts == 1)
+        assert job.error_code == "internal_error"
+        await make_due(stand, bad)
+        worker.wake()
+        await stand.until(bad, lambda job: job.state == "quarantined")
+
+
+async def test_eight_jobs_run_together_and_one_that_a_worker_died_over_runs_alone(stand: Stand) -> None:
+    held = HeldEmbedder()
+    jobs = [await stand.job_of(f"{number}.md", f"text {number}") for number in range(9)]
+    lost = await claim(stand, lease=-1)  # the first: its worker is never heard of again
+    assert lost is not None and lost.id == jobs[0]
+    async with running(stand.worker(embedder=held, at_once=8).run()):
+        await held.waiting_for(1)
+        assert await stand.sql("SELECT count(*) FROM jobs WHERE state = 'queued'") == 8
+        held.let_go()
+        await held.waiting_for(8)
+        held.let_go(8)
+        for job_id in jobs:
+            await stand.until(job_id, lambda job: job.state == "succeeded")
+    assert await stand.sql("SELECT sum(attempts) FROM jobs") == 10
 
 
 async def test_a_file_over_which_workers_die_is_quarantined(stand: Stand) -> None:
@@ -119,8 +167,7 @@ async def test_a_stale_claim_can_write_nothing(stand: Stand) -> None:
     assert stale is not None and fresh is not None
     assert (stale.id, stale.fence, fresh.fence) == (fresh.id, 1, 2)
     writes: list[Callable[[Jobs], Awaitable[None]]] = [
-        lambda jobs: jobs.renew(stale, lease=timedelta(seconds=9)),
-        lambda jobs: jobs.advance(stale, "storing", done=1, total=1),
+        lambda jobs: jobs.advance(stale, "storing", done=1, total=1, lease=timedelta(seconds=9)),
         lambda jobs: jobs.finish(stale, "succeeded"),
         lambda jobs: jobs.hand_back(stale, after=timedelta(0), code="x", detail="x"),
     ]

@@ -37,6 +37,11 @@ class KnowledgeBase(Base):
     created_at: Mapped[CreatedAt]
     deleted_at: Mapped[datetime | None]
 
+    @property
+    def embedding_models(self) -> list[str]:
+        """Every model that there may be a collection of."""
+        return [model for model in (self.embedding_model, self.previous_embedding_model) if model]
+
 
 class Document(Base):
     """A named document; what it says is its active version."""

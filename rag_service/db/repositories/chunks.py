@@ -1,7 +1,8 @@
 """Queries on chunks and their embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.models import Chunk, Document, DocumentVersion, Embedding, KnowledgeBase
+
+ROWS_AT_ONCE = 500
+"""Rows of one statement: a document of any size is stored in a bounded space."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,12 @@ class Chunks:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def replace(self, version_id: UUID, rows: Sequence[dict[str, Any]]) -> None:
+    async def replace(self, version_id: UUID, rows: Iterable[dict[str, Any]]) -> None:
         """Make these the chunks of a version. Run again after a crash, it leaves the same rows."""
         await self._session.execute(delete(Chunk).where(Chunk.version_id == version_id))
-        if rows:
-            await self._session.execute(insert(Chunk), rows)
+        coming = iter(rows)
+        while part := list(islice(coming, ROWS_AT_ONCE)):
+            await self._session.execute(insert(Chunk), part)
 
     async def ids_of(self, version_id: UUID) -> list[UUID]:
         return list(await self._session.scalars(select(Chunk.id).where(Chunk.version_id == version_id)))
@@ -91,15 +96,12 @@ class Embeddings:
 
     async def load(self, model: str, hashes: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The vectors already known, by content hash; each of shape (dimensions,)."""
-        found: dict[str, NDArray[np.float32]] = {}
-        for start in range(0, len(hashes), 5000):
-            rows = await self._session.execute(
-                select(Embedding.content_hash, Embedding.vector).where(
-                    Embedding.model == model, Embedding.content_hash.in_(hashes[start : start + 5000])
-                )
+        rows = await self._session.execute(
+            select(Embedding.content_hash, Embedding.vector).where(
+                Embedding.model == model, Embedding.content_hash.in_(hashes)
             )
-            found |= {key: np.frombuffer(vector, dtype="<f4") for key, vector in rows}
-        return found
+        )
+        return {key: np.frombuffer(vector, dtype="<f4") for key, vector in rows}
 
     async def save(self, model: str, vectors: dict[str, NDArray[np.float32]]) -> None:
         if not vectors:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select, text, update
+from sqlalchemy import delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -45,12 +45,22 @@ class Accepted:
 
 
 @dataclass(frozen=True)
+class ToRead:
+    """A version that is to be read, and how: `chunk_tokens` is its knowledge base's own limit, if it has one."""
+
+    blob: str
+    size: int
+    name: str
+    chunk_tokens: int | None
+
+
+@dataclass(frozen=True)
 class Erasable:
-    """What is left of a deleted document. Its vectors are in the collection of the model named."""
+    """What is left of a deleted document. Its vectors are in the collections of the models named."""
 
     document_id: UUID
     knowledge_base_id: UUID
-    embedding_model: str
+    embedding_models: list[str]
     versions: list[DocumentVersion]
 
 
@@ -141,6 +151,24 @@ class Documents:
             raise NotFound("There is no such document.", code="document_not_found")
         return found
 
+    async def to_read(self, version_id: UUID) -> ToRead:
+        """What a worker needs of a version. Raises NotFound where its document was deleted."""
+        row = (
+            await self._session.execute(
+                select(DocumentVersion.blob, DocumentVersion.size, Document.name, KnowledgeBase.chunk_tokens)
+                .join(Document, Document.id == DocumentVersion.document_id)
+                .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
+                .where(
+                    DocumentVersion.id == version_id,
+                    Document.deleted_at.is_(None),
+                    KnowledgeBase.deleted_at.is_(None),
+                )
+            )
+        ).first()
+        if row is None:
+            raise NotFound("There is no such document.", code="document_not_found")
+        return ToRead(*row)
+
     async def page(
         self, knowledge_base_id: UUID, *, after: UUID | None, limit: int
     ) -> list[tuple[Document, DocumentVersion | None, Job | None]]:
@@ -206,7 +234,9 @@ class Documents:
         await self._session.execute(text(f"NOTIFY {JOBS_CHANNEL}"))
 
     async def next_to_erase(self) -> Erasable | None:
-        """A deleted document that still has traces; workers that ask at the same moment get different ones.
+        """A document, deleted itself or with its knowledge base, that still has traces.
+
+        Workers that ask at the same moment get different ones.
 
         One that was being read when it was deleted is left until the lease of that job has run out:
         its worker may still be writing.
@@ -216,7 +246,7 @@ class Documents:
                 select(Document, KnowledgeBase)
                 .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
                 .where(
-                    Document.deleted_at.is_not(None),
+                    or_(Document.deleted_at.is_not(None), KnowledgeBase.deleted_at.is_not(None)),
                     ~exists().where(Job.document_id == Document.id, Job.lease_until > func.now()),
                 )
                 .order_by(Document.deleted_at)
@@ -231,7 +261,7 @@ class Documents:
                 select(DocumentVersion).where(DocumentVersion.document_id == row[0].id)
             )
         )
-        return Erasable(row[0].id, row[1].id, row[1].embedding_model, versions)
+        return Erasable(row[0].id, row[1].id, row[1].embedding_models, versions)
 
     async def erase(self, document_id: UUID) -> None:
         """Remove every row of a document, and the embeddings that no other chunk shares."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.models import Document, Job
@@ -31,26 +31,43 @@ class LostLease(Conflict):
     code = "lost_lease"
 
 
+def _is_lost() -> ColumnElement[bool]:
+    return and_(Job.state.not_in([*FINISHED, "queued"]), Job.lease_until < func.now())
+
+
 class Jobs:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def claim(self, *, lease: timedelta) -> Job | None:
-        """Take the oldest job that is due, or whose worker let its lease run out.
+    async def claim(self, *, lease: timedelta, limit: int = 1) -> list[Job]:
+        """Take the oldest jobs that are due, at most `limit`.
 
         Workers that ask at the same moment get different jobs. The fence grows with each claim.
         """
+        is_due = and_(Job.state == "queued", or_(Job.not_before.is_(None), Job.not_before <= func.now()))
+        return await self._take(is_due, lease=lease, limit=limit)
+
+    async def claim_lost(self, *, lease: timedelta) -> Job | None:
+        """Take over the oldest job whose worker let its lease run out."""
+        jobs = await self._take(_is_lost(), lease=lease, limit=1)
+        return jobs[0] if jobs else None
+
+    async def is_any_lost(self) -> bool:
+        """Whether a job waits for another worker to take it over."""
+        return bool(await self._session.scalar(select(exists().where(_is_lost()))))
+
+    async def _take(self, wanted: ColumnElement[bool], *, lease: timedelta, limit: int) -> list[Job]:
         now = func.now()
-        due = or_(
-            and_(Job.state == "queued", or_(Job.not_before.is_(None), Job.not_before <= now)),
-            and_(Job.state.not_in([*FINISHED, "queued"]), Job.lease_until < now),
-        )
         chosen = (
-            select(Job.id).where(due).order_by(Job.created_at).limit(1).with_for_update(skip_locked=True)
-        ).scalar_subquery()
-        return await self._session.scalar(
+            select(Job.id)
+            .where(wanted)
+            .order_by(Job.created_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        taken = await self._session.scalars(
             update(Job)
-            .where(Job.id == chosen)
+            .where(Job.id.in_(chosen))
             .values(
                 state="extracting",
                 fence=Job.fence + 1,
@@ -65,16 +82,27 @@ class Jobs:
             )
             .returning(Job)
         )
-
-    async def renew(self, job: Job, *, lease: timedelta) -> None:
-        """Raises LostLease if the job is no longer this worker's."""
-        await self._fenced(job, lease_until=func.now() + lease)
+        return sorted(taken, key=lambda job: job.created_at)
 
     async def advance(
-        self, job: Job, state: str, *, done: int, total: int, warnings: Sequence[str] = ()
+        self,
+        job: Job,
+        state: str,
+        *,
+        done: int,
+        total: int,
+        warnings: Sequence[str] = (),
+        lease: timedelta,
     ) -> None:
-        """Record where the work is. Raises LostLease if the job is no longer this worker's."""
-        await self._fenced(job, state=state, done=done, total=total, warnings=list(warnings))
+        """Record where the work is, and renew the lease. Raises LostLease if the job is no longer this worker's."""
+        await self._fenced(
+            job,
+            state=state,
+            done=done,
+            total=total,
+            warnings=list(warnings),
+            lease_until=func.now() + lease,
+        )
 
     async def finish(
         self, job: Job, state: str, *, code: str | None = None, detail: str | None = None
@@ -83,6 +111,7 @@ class Jobs:
         await self._fenced(
             job,
             state=state,
+            done=Job.total if state == "succeeded" else Job.done,
             error_code=code,
             error_detail=detail,
             lease_until=None,

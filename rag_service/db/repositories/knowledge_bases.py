@@ -1,6 +1,8 @@
 """Queries on knowledge bases."""
 
-from sqlalchemy import func, select
+from uuid import UUID
+
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -56,6 +58,22 @@ class KnowledgeBases:
             .returning(KnowledgeBase.id)
         )
         return await self._session.scalar(statement) is not None
+
+    async def next_to_erase(self) -> KnowledgeBase | None:
+        """A deleted knowledge base of which no document is left; each worker that asks gets a different one."""
+        return await self._session.scalar(
+            select(KnowledgeBase)
+            .where(
+                KnowledgeBase.deleted_at.is_not(None),
+                ~exists().where(Document.knowledge_base_id == KnowledgeBase.id),
+            )
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+
+    async def erase(self, knowledge_base_id: UUID) -> None:
+        """Remove it with all that hangs on it: embeds, conversations."""
+        await self._session.execute(delete(KnowledgeBase).where(KnowledgeBase.id == knowledge_base_id))
 
     async def all_with_counts(self) -> list[tuple[KnowledgeBase, int]]:
         """Every knowledge base with the number of its documents that can be asked, by slug."""

@@ -77,6 +77,17 @@ class VectorIndexContract:
         await index.upsert(collection, ids[1:2], vectors[1:2])
         assert (await index.search(collection, vectors[1], 1))[0][0] == ids[1]
 
+    async def test_a_dropped_collection_is_empty_and_can_be_filled_again(
+        self, index: VectorIndex, collection: str
+    ) -> None:
+        ids, vectors = new_ids(2), unit_vectors(2)
+        await index.drop(collection)
+        await index.upsert(collection, ids, vectors)
+        await index.drop(collection)
+        assert await index.search(collection, vectors[0], 5) == []
+        await index.upsert(collection, ids[:1], vectors[:1])
+        assert [id for id, _ in await index.search(collection, vectors[1], 5)] == ids[:1]
+
     async def test_thousands_at_once_are_stored_found_and_deleted(
         self, index: VectorIndex, collection: str
     ) -> None:
