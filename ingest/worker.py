@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from ingest.erasure import Eraser
 from ingest.pipeline import Pipeline
 from ingest.sandbox import Extractor
+from ingest.urls import UrlFetcher
 from rag_service import logs
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
@@ -258,7 +259,7 @@ async def run_worker(settings: Settings) -> None:
     settings = settings.connected()
     assert settings.database_url and settings.chroma_url  # noqa: S101 - connected() promises both
     url = settings.database_url.get_secret_value()
-    database = Database(url, pool=settings.worker_jobs + 3, application="rag-worker")
+    database = Database(url, pool=settings.worker_jobs + 4, application="rag-worker")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -282,7 +283,12 @@ async def run_worker(settings: Settings) -> None:
             )
             worker = Worker(database, pipeline, attempts=settings.job_attempts, at_once=settings.worker_jobs)
             logger.info("worker ready")
-            tasks = [asyncio.create_task(worker.run()), asyncio.create_task(listen(url, worker))]
+            fetcher = UrlFetcher(database, pipeline.blobs, settings)
+            tasks = [
+                asyncio.create_task(worker.run()),
+                asyncio.create_task(listen(url, worker)),
+                asyncio.create_task(fetcher.run()),
+            ]
             stopped = asyncio.create_task(stop.wait())
             await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
             for task in [*tasks, stopped]:

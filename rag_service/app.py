@@ -24,6 +24,7 @@ from rag_service.api.routes import (
     jobs,
     knowledge_bases,
     search,
+    urls,
 )
 from rag_service.auth.embeds import HOME, EmbedService
 from rag_service.auth.service import KeyService
@@ -89,7 +90,7 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
     app.state.startup = startup
     problems.install(app)
     app.include_router(health.router)
-    for module in (chat, conversations, embeds, knowledge_bases, documents, jobs, search):
+    for module in (chat, conversations, embeds, knowledge_bases, documents, jobs, search, urls):
         app.include_router(module.router, prefix=API)
     app.include_router(embeds.public, prefix=API)
     app.add_middleware(BodyLimit, json_bytes=JSON_BYTES, upload_bytes=settings.max_upload_bytes)

@@ -94,7 +94,9 @@ class Consistency:
             .execution_options(populate_existing=True)
         )
         if hold is not None:
-            statement = statement.with_for_update(read=hold == "share")
+            # FOR KEY SHARE: only a change of model or a delete waits for it, not what else is done to the row.
+            share = hold == "share"
+            statement = statement.with_for_update(read=share, key_share=share)
         return await self._session.scalar(statement)
 
     async def forget_embeddings(self, model: str) -> None:

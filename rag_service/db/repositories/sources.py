@@ -28,6 +28,30 @@ class Sources:
         )
         return [(row[0], row[1]) for row in rows]
 
+    async def urls(self, knowledge_base_id: UUID, source: str) -> list[tuple[UUID, str]]:
+        """The documents of a source with the URLs they came from."""
+        rows = await self._session.execute(
+            select(Document.id, Document.attributes["url"].astext).where(
+                Document.knowledge_base_id == knowledge_base_id,
+                Document.source == source,
+                Document.deleted_at.is_(None),
+            )
+        )
+        return [(row[0], row[1] or "") for row in rows]
+
+    async def by_url(self, knowledge_base_id: UUID, source: str, url: str) -> str | None:
+        """The name of a source's document that came from that URL."""
+        return await self._session.scalar(
+            select(Document.name)
+            .where(
+                Document.knowledge_base_id == knowledge_base_id,
+                Document.source == source,
+                Document.attributes["url"].astext == url,
+                Document.deleted_at.is_(None),
+            )
+            .limit(1)
+        )
+
     async def latest(
         self, knowledge_base_id: UUID, names: Sequence[str]
     ) -> dict[str, tuple[str | None, str]]:
