@@ -6,6 +6,7 @@ import sys
 import typer
 
 from ingest.commands.add import add
+from ingest.commands.load import load
 from ingest.commands.reindex import reindex
 from ingest.commands.sync import sync
 from rag_service.errors import RagError
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(add)
 app.command()(sync)
+app.command()(load)
 app.command()(reindex)
 
 

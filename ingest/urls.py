@@ -181,7 +181,7 @@ class UrlFetcher:
         """Unless that is most of them: then the sitemap is more likely broken than the site gone."""
         async with self._database.transaction() as session:
             known = await Sources(session).urls(base.id, source_of(source.id))
-        gone = [id for id, url in known if url not in listed]
+        gone = [id for id, url in known if url and url not in listed]
         if 2 * len(gone) > len(known):
             raise FetchFailed(
                 f"The sitemap lists {len(gone)} of {len(known)} pages no more; nothing was deleted. If they are gone, "

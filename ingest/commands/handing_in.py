@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from rich.markup import escape
@@ -48,6 +49,9 @@ class Entry:
     chunks: int = 0
     why: str = ""
 
+    def fail(self, why: str) -> None:
+        self.outcome, self.why = "failed", why
+
 
 async def hand_in(
     settings: Settings,
@@ -62,47 +66,61 @@ async def hand_in(
 
     With `source` new documents are marked as kept up to date by it, and others' are left alone.
     """
-    blobs = BlobStore(settings.blob_dir)
+    takes = Intake(settings, database, knowledge_base, source)
     names: set[str] = set()
     entries: list[Entry] = []
     for path, raw_name in bar.track(files, description="Handing in"):
         entry = Entry(clean_name(raw_name))
         entries.append(entry)
         if source is not None and entry.name in names:
-            entry.outcome, entry.why = (
-                "failed",
-                "Another file has the same name, apart from invisible characters.",
-            )
+            entry.fail("Another file has the same name, apart from invisible characters.")
             continue
         names.add(entry.name)
-        try:
-            blob = await blobs.put(read_file(path), limit=settings.max_file_bytes)
-        except (RagError, OSError) as error:
-            entry.outcome, entry.why = "failed", str(error)
-            continue
-        job = None
-        try:
-            job = await _accept(database, knowledge_base, entry, blob, source)
-        except Conflict as error:
-            entry.outcome, entry.why = "failed", error.detail
-        finally:
-            if job is None:
-                blobs.delete(blob.name)
+        await takes.take(entry, read_file(path))
     return entries
 
 
-async def _accept(
-    database: Database, knowledge_base: KnowledgeBase, entry: Entry, blob: StoredBlob, source: str | None
-) -> UUID | None:
-    async with database.transaction() as session:
-        accepted = await Documents(session).accept(knowledge_base, entry.name, blob)
-        if source is not None:
-            claim(accepted, source)
-    entry.outcome = accepted.outcome
-    entry.job_id = accepted.job.id if accepted.job else None
-    if source is not None and accepted.document.source is None:
-        entry.why = BY_HAND
-    return entry.job_id
+class Intake:
+    """Takes bytes in as versions of documents. What was stored of them is removed again where none came of it."""
+
+    def __init__(
+        self, settings: Settings, database: Database, knowledge_base: KnowledgeBase, source: str | None = None
+    ) -> None:
+        self._blobs = BlobStore(settings.blob_dir)
+        self._limit = settings.max_file_bytes
+        self._database = database
+        self._knowledge_base = knowledge_base
+        self._source = source
+
+    async def take(
+        self, entry: Entry, data: AsyncIterator[bytes], attributes: Mapping[str, Any] | None = None
+    ) -> None:
+        """Take one in, and say in its entry what became of it; `attributes` replace those of the same name."""
+        try:
+            blob = await self._blobs.put(data, limit=self._limit)
+        except (RagError, OSError) as error:
+            entry.fail(str(error))
+            return
+        try:
+            await self._accept(entry, blob, attributes or {})
+        except Conflict as error:
+            entry.fail(error.detail)
+        finally:
+            if entry.job_id is None:
+                self._blobs.delete(blob.name)
+
+    async def _accept(self, entry: Entry, blob: StoredBlob, attributes: Mapping[str, Any]) -> None:
+        async with self._database.transaction() as session:
+            accepted = await Documents(session).accept(self._knowledge_base, entry.name, blob)
+            document = accepted.document
+            if attributes:
+                document.attributes = {**(document.attributes or {}), **attributes}
+            if self._source is not None:
+                claim(accepted, self._source)
+        entry.outcome = accepted.outcome
+        entry.job_id = accepted.job.id if accepted.job else None
+        if self._source is not None and document.source is None:
+            entry.why = BY_HAND
 
 
 async def follow(database: Database, entries: Sequence[Entry], bar: Progress) -> None:
