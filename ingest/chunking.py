@@ -49,11 +49,16 @@ class TextChunk:
     @property
     def embedded(self) -> str:
         """What is embedded: the path of headings, the table's header, the text."""
-        return "\n".join(part for part in (" > ".join(self.headings), self.context, self.text) if part)
+        return embedded_text(self.headings, self.context, self.text)
 
     @property
     def content_hash(self) -> str:
         return hashlib.sha256(self.embedded.encode()).hexdigest()
+
+
+def embedded_text(headings: Sequence[str], context: str, text: str) -> str:
+    """What is embedded of a chunk: the path of headings, the table's header, the text."""
+    return "\n".join(part for part in (" > ".join(headings), context, text) if part)
 
 
 @dataclass(frozen=True)

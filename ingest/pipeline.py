@@ -25,6 +25,7 @@ from rag_service.db.repositories.jobs import Jobs, LostLease
 from rag_service.db.repositories.stale_vectors import Stale
 from rag_service.errors import DatabaseUnavailable, NotFound
 from rag_service.knowledge.embeddings import Embedder, Vectors
+from rag_service.knowledge.model_check import check_can_store
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Pipeline:
             LostLease: another worker has it now; nothing of this run counts.
             NotFound: the document was deleted.
             UnreadableDocument: the file cannot be used.
+            EmbeddingModelMismatch: another worker has to do it, one that has the knowledge base's model.
             Unavailable: something we depend on is away; the job can be tried again.
         """
         progress = Progress()
@@ -150,6 +152,7 @@ class Pipeline:
 
     async def _load(self, job: Job) -> ToRead:
         async with self.database.transaction() as session:
+            await check_can_store(session, job.knowledge_base_id, self.embedder.fingerprint)
             return await Documents(session).to_read(job.version_id)
 
     async def _embed_and_store(self, job: Job, chunks: Sequence[TextChunk], progress: Progress) -> None:
@@ -192,6 +195,7 @@ class Pipeline:
     async def _activate(self, job: Job, extraction: Extraction, chunks: Sequence[TextChunk]) -> None:
         """Flip the document to this version and end the job, in one transaction; the old one's vectors are to go."""
         async with self.database.transaction() as session:
+            await check_can_store(session, job.knowledge_base_id, self.embedder.fingerprint)
             await Jobs(session).finish(job, "succeeded")
             documents = Documents(session)
             current = await documents.version(job.version_id)

@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from ingest.erasure import Eraser
 from ingest.pipeline import Pipeline
 from ingest.sandbox import Extractor
+from ingest.urls import UrlFetcher
 from ingest.webhooks import deliver
 from rag_service import logs
 from rag_service.blobs import BlobStore
@@ -25,7 +26,7 @@ from rag_service.db.engine import Database
 from rag_service.db.migrate import migrate
 from rag_service.db.models import Job
 from rag_service.db.repositories.jobs import JOBS_CHANNEL, Jobs, LostLease
-from rag_service.errors import NotFound, RagError, Unavailable, UnreadableDocument
+from rag_service.errors import EmbeddingModelMismatch, NotFound, RagError, Unavailable, UnreadableDocument
 from rag_service.knowledge.embeddings import Embedder, load_embedder
 from rag_service.knowledge.vectors import ChromaIndex
 from rag_service.settings import Settings
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 2.0
 """How often the queue is looked at without being woken: for retries that fall due and leases that run out."""
 
+MISMATCH_DELAY = timedelta(seconds=10)
+"""When a job is looked at again that this worker's embedding model was not right for."""
 
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
@@ -181,6 +184,9 @@ class Worker:
             await self._end(job, "failed", error.code, error.detail)
         except NotFound:
             await self._end(job, "cancelled", "document_deleted", "The document was deleted.")
+        except EmbeddingModelMismatch as error:
+            # Not the file's fault: a worker with the right model takes it up, or this one after a reindex.
+            await self._hand_back(job, MISMATCH_DELAY, error.code, error.detail, counts=False)
         except Unavailable as error:
             await self._later(job, error)
         except asyncio.CancelledError:
@@ -290,7 +296,7 @@ async def _work(settings: Settings) -> None:
         logger.info("worker ready")
         never = asyncio.Event()
         await until_stopped(
-            never, ready.worker.run(), listen(ready.url, ready.worker), deliver(ready.database, settings)
+            never, ready.worker.run(), listen(ready.url, ready.worker), *chores(ready, settings)
         )
 
 
@@ -300,6 +306,7 @@ class Ready:
 
     worker: Worker
     database: Database
+    blobs: BlobStore
     url: str
 
 
@@ -314,7 +321,7 @@ async def ready_worker(settings: Settings) -> AsyncIterator[Ready]:
     settings = settings.connected()
     assert settings.database_url and settings.chroma_url  # noqa: S101 - connected() promises both
     url = settings.database_url.get_secret_value()
-    database = Database(url, pool=settings.worker_jobs + 3, application="rag-worker")
+    database = Database(url, pool=settings.worker_jobs + 4, application="rag-worker")
     try:
         loading: asyncio.Task[Embedder] = asyncio.create_task(asyncio.to_thread(load_embedder, settings))
         await migrate(database)
@@ -340,9 +347,14 @@ async def ready_worker(settings: Settings) -> AsyncIterator[Ready]:
                 at_once=settings.worker_jobs,
                 keep_quotes=settings.keep_quotes,
             )
-            yield Ready(worker, database, url)
+            yield Ready(worker, database, pipeline.blobs, url)
     finally:
         await database.close()
+
+
+def chores(ready: Ready, settings: Settings) -> list[Coroutine[Any, Any, None]]:
+    """What every worker does beside its jobs: telling of their ends, fetching what is due."""
+    return [deliver(ready.database, settings), UrlFetcher(ready.database, ready.blobs, settings).run()]
 
 
 async def until_stopped(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:

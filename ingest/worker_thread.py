@@ -9,8 +9,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from ingest.dispatch import Broker, Dispatcher
-from ingest.webhooks import deliver
-from ingest.worker import Ready, listen, ready_worker, until_stopped
+from ingest.worker import Ready, chores, listen, ready_worker, until_stopped
 from rag_service.errors import Unavailable
 from rag_service.settings import Settings
 
@@ -78,7 +77,7 @@ class WorkerThread:
                     ready.worker.run(claim=False),
                     dispatcher.run(),
                     listen(ready.url, ready.worker, dispatcher),
-                    deliver(ready.database, self._settings),
+                    *chores(ready, self._settings),
                 )
             finally:
                 self._stop.set()

@@ -26,6 +26,7 @@ from rag_service.api.routes import (
     knowledge_bases,
     search,
     uploads,
+    urls,
     versions,
 )
 from rag_service.auth.embeds import HOME, EmbedService
@@ -94,7 +95,18 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
     MultiPartParser.spool_max_size = uploads.SPOOL_BYTES  # its own would be a megabyte of memory a file
     problems.install(app)
     app.include_router(health.router)
-    for module in (chat, conversations, embeds, knowledge_bases, uploads, documents, versions, jobs, search):
+    for module in (
+        chat,
+        conversations,
+        embeds,
+        knowledge_bases,
+        uploads,
+        documents,
+        versions,
+        jobs,
+        search,
+        urls,
+    ):
         app.include_router(module.router, prefix=API)
     app.include_router(embeds.public, prefix=API)
     app.add_middleware(BodyLimit, json_bytes=JSON_BYTES, upload_bytes=settings.max_upload_bytes)
@@ -158,7 +170,9 @@ async def _build(
         embeds=EmbedService(database, settings.secret(), home=settings.offers_home_chat),
         chat=chat_service,
         documents=DocumentService(database, blobs),
-        uploads=UploadService(database, blobs, max_file_bytes=settings.max_file_bytes),
+        uploads=UploadService(
+            database, blobs, max_file_bytes=settings.max_file_bytes, embedding_model=embedder.fingerprint
+        ),
         retriever=retriever,
         embedder=embedder,
         vectors=vectors,

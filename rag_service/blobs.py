@@ -83,6 +83,11 @@ class BlobStore:
         """Where a stored file lies."""
         return self._root / name[:2] / name
 
+    def files(self) -> Iterator[Path]:
+        """Every file that lies here, also what is just being written. Listed a folder at a time."""
+        for folder in sorted(self._root.glob("[0-9a-f][0-9a-f]")):
+            yield from (path for path in sorted(folder.iterdir()) if path.is_file())
+
     def delete(self, name: str) -> None:
         self.path(name).unlink(missing_ok=True)
 

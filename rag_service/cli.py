@@ -1,4 +1,4 @@
-"""`rag`: serve, ask, chat, keys."""
+"""`rag`: serve, ask, chat, keys, doctor."""
 
 import asyncio
 import json
@@ -162,6 +162,20 @@ def revoke_key(prefix: Annotated[str, typer.Argument(help="As `rag keys list` sh
         console.print(f"Revoked {key.prefix} ({key.name}).", highlight=False)
 
     asyncio.run(run())
+
+
+@app.command()
+def doctor(
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the database, the vector index and the original files; 0 only when nothing differs.
+
+    A Chroma server belongs to one installation: --repair drops collections that its database does not know.
+    """
+    from rag_service.doctor.command import run_doctor
+
+    sys.exit(asyncio.run(run_doctor(load_settings().connected(), console, repair=repair, as_json=as_json)))
 
 
 @asynccontextmanager

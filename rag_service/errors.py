@@ -14,6 +14,7 @@
         ├── DatabaseUnavailable
         ├── VectorIndexUnavailable
         ├── EmbedderUnavailable
+        ├── EmbeddingModelMismatch  vectors of another model; not worth trying again until that is settled
         └── ModelUnavailable
 
 `code` is stable and meant for programs; `detail` is a sentence meant for people, and never
@@ -109,6 +110,12 @@ class VectorIndexUnavailable(Unavailable):
 class EmbedderUnavailable(Unavailable):
     code = "embedder_unavailable"
     title = "The embedding model is not ready"
+
+
+class EmbeddingModelMismatch(Unavailable):
+    code = "embedding_model_mismatch"
+    title = "The embedding model is not the knowledge base's"
+    retryable = False
 
 
 class ModelUnavailable(Unavailable):

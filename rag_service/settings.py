@@ -7,6 +7,7 @@ Values that are unsafe stop the start with a sentence that says what to change.
 import base64
 import os
 import secrets
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import SplitResult, urlsplit
@@ -105,6 +106,13 @@ class Settings(BaseSettings):
     )
     extract_seconds: Annotated[float, Field(gt=0)] = 300.0
     extract_memory_mb: Annotated[int, Field(ge=256)] = 2048
+    fetch_allow_private: list[IPv4Network | IPv6Network] = Field(
+        default_factory=list,
+        description="private networks that URLs may be fetched from, such as an intranet's",
+    )
+    fetch_max_bytes: Annotated[int, Field(ge=1)] = 20 * 1024 * 1024
+    fetch_seconds: Annotated[float, Field(gt=0, le=150)] = 30.0
+    sitemap_pages: Annotated[int, Field(ge=1, le=50_000)] = 500
     job_lease_seconds: Annotated[float, Field(ge=2)] = 30.0
     worker_jobs: Annotated[int, Field(ge=1, le=64)] = Field(
         default=8, description="documents that one worker reads and embeds at the same time"

@@ -52,6 +52,14 @@ async def migrate(database: Database, *, wait_seconds: float = 60.0) -> None:
         await connection.commit()
 
 
+async def schema_revisions(database: Database) -> tuple[set[str], set[str]]:
+    """The revisions that the database is at, and those that this binary needs. Raises DatabaseUnavailable."""
+    await database.ping()
+    async with database.engine.connect() as connection:
+        current = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_heads())
+    return set(current), set(ScriptDirectory.from_config(alembic_config()).get_heads())
+
+
 def _upgrade(connection: Connection) -> None:
     config = alembic_config()
     scripts = ScriptDirectory.from_config(config)

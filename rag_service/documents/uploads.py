@@ -15,6 +15,7 @@ from rag_service.db.repositories.idempotency import Answer, Once
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.documents.content import check_content
 from rag_service.errors import TooLarge
+from rag_service.knowledge.model_check import check_model
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,13 @@ class Taken:
 
 
 class UploadService:
-    def __init__(self, database: Database, blobs: BlobStore, *, max_file_bytes: int) -> None:
+    def __init__(
+        self, database: Database, blobs: BlobStore, *, max_file_bytes: int, embedding_model: str
+    ) -> None:
+        """`embedding_model` is the fingerprint of this process's own."""
         self._database = database
         self._blobs = blobs
+        self._embedding_model = embedding_model
         self._max_file_bytes = max_file_bytes
 
     async def upload(
@@ -78,6 +83,7 @@ class UploadService:
 
         Raises:
             NotFound: no such knowledge base.
+            EmbeddingModelMismatch: its vectors are of a model that this process has not.
             TooLarge: a file is above the limit.
             UnreadableDocument: one is not what it calls itself.
             Conflict: one of its name exists, and is not to be touched.
@@ -86,6 +92,7 @@ class UploadService:
         """
         async with self._database.transaction() as session:
             knowledge_base = await KnowledgeBases(session).by_slug(slug)
+        check_model(knowledge_base, self._embedding_model)
         for file in files:
             self._check(file)
         stored: list[Stored] = []

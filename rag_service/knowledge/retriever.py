@@ -1,5 +1,6 @@
 """From a question to chunks that may be quoted."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from rag_service.db.engine import Database
 from rag_service.db.repositories.chunks import Chunks, ReadableChunk
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.knowledge.embeddings import Embedder, Vectors
+from rag_service.knowledge.model_check import check_can_ask
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 OVERFETCH = (3, 15)
@@ -46,10 +48,13 @@ class Retriever:
         """At most `limit` chunks of the knowledge base; fewer only where no more pass the filters.
 
         Raises:
-            EmbedderUnavailable, VectorIndexUnavailable, DatabaseUnavailable
+            EmbedderUnavailable, VectorIndexUnavailable, DatabaseUnavailable, EmbeddingModelMismatch
         """
         started = time.perf_counter()
-        vector = await self._embedder.embed_question(question)
+        vector, _ = await asyncio.gather(
+            self._embedder.embed_question(question),
+            check_can_ask(self._database, knowledge_base_id, self._embedder.fingerprint),
+        )
         timings = {"embed": 1000 * (time.perf_counter() - started), "search": 0.0, "read_back": 0.0}
         search = _Search(self._database, self._vectors, self._embedder.fingerprint, knowledge_base_id)
         hits = await search.nearest(vector, limit, filters, timings)

@@ -24,6 +24,8 @@ from rag_service.knowledge.embeddings import Vectors
 
 BATCH = 1000
 REQUEST_SECONDS = 30.0
+ATTEMPTS = 3
+"""How often a collection is opened that is gone as soon as it was found."""
 
 T = TypeVar("T")
 
@@ -52,9 +54,37 @@ class VectorIndex(Protocol):
         """
         ...
 
+    async def count(self, collection: str) -> int:
+        """How many entries there are; 0 where there is no collection."""
+        ...
+
+    async def ids(self, collection: str, *, offset: int, limit: int) -> list[UUID]:
+        """Ids in the order the index keeps them, from place `offset` on; what is deleted makes the rest move up."""
+        ...
+
+    async def present(self, collection: str, ids: Sequence[UUID]) -> set[UUID]:
+        """Those of `ids` that are there."""
+        ...
+
+    async def collections(self) -> list[str]:
+        """The names of all collections."""
+        ...
+
+    async def replace(self, collection: str) -> None:
+        """Put `successor(collection)` in the collection's place, under its name; what was there is gone.
+
+        Nobody who asks meanwhile finds nothing: where a collection is missing, its successor stands in for it.
+        """
+        ...
+
     async def ping(self) -> None:
         """Raises VectorIndexUnavailable unless the index answers."""
         ...
+
+
+def successor(collection: str) -> str:
+    """The name under which a collection is built anew, until it takes the other's place."""
+    return f"{collection}-next"
 
 
 def collection_name(knowledge_base_id: UUID, fingerprint: str) -> str:
@@ -167,6 +197,39 @@ class ChromaIndex:
             for id, distance in zip(answer["ids"][0], distances, strict=True)
         ]
 
+    async def count(self, collection: str) -> int:
+        return await self._in(collection, lambda found: found.count()) or 0
+
+    async def ids(self, collection: str, *, offset: int, limit: int) -> list[UUID]:
+        answer = await self._in(collection, lambda found: found.get(limit=limit, offset=offset, include=[]))
+        return [UUID(id) for id in answer["ids"]] if answer else []
+
+    async def present(self, collection: str, ids: Sequence[UUID]) -> set[UUID]:
+        found: set[UUID] = set()
+        for start in range(0, len(ids), BATCH):
+            found |= await self._present_batch(collection, [str(id) for id in ids[start : start + BATCH]])
+        return found
+
+    async def _present_batch(self, collection: str, names: list[str]) -> set[UUID]:
+        answer = await self._in(collection, lambda found: found.get(ids=names, include=[]))
+        return {UUID(id) for id in answer["ids"]} if answer else set()
+
+    async def collections(self) -> list[str]:
+        names: list[str] = []
+        async with self._connected() as client:
+            while page := await client.list_collections(limit=BATCH, offset=len(names)):
+                names += [found.name for found in page]
+        return names
+
+    async def replace(self, collection: str) -> None:
+        async with self._connected() as client:
+            new = await client.get_collection(successor(collection), embedding_function=None)
+            # Whoever holds the old one is told that it is gone, and opens the successor; then the name.
+            with suppress(NotFoundError):
+                await client.delete_collection(collection)
+            await new.modify(name=collection)
+        self._collections = {}
+
     async def ping(self) -> None:
         async with self._connected() as client:
             await client.heartbeat()
@@ -176,30 +239,31 @@ class ChromaIndex:
     ) -> T | None:
         """What `act` gives for the collection; None where there is no such collection."""
         async with self._connected() as client:
-            if name in self._collections:
+            for _ in range(ATTEMPTS):
+                found = self._collections.get(name) or await self._open(client, name, create=create)
+                if found is None:
+                    return None
+                self._collections[name] = found
                 try:
-                    return await act(self._collections[name])
+                    return await act(found)
                 except NotFoundError:
                     # It was deleted behind our back, and may be there again under another id.
                     self._collections.pop(name, None)
-            found = await self._open(client, name, create=create)
-            if found is None:
-                return None
-            self._collections[name] = found
-            return await act(found)
+            raise VectorIndexUnavailable("The vector index is being changed; try again in a moment.")
 
     @staticmethod
     async def _open(client: AsyncClientAPI, name: str, *, create: bool) -> AsyncCollection | None:
-        if create:
-            return await client.get_or_create_collection(
-                name,
-                embedding_function=None,
-                configuration={"hnsw": {"space": "cosine", "ef_construction": 128, "ef_search": 128}},
-            )
-        try:
-            return await client.get_collection(name, embedding_function=None)
-        except NotFoundError:
+        # The name once more: between the first two looks the successor may have taken it.
+        for candidate in (name, successor(name), name):
+            with suppress(NotFoundError):
+                return await client.get_collection(candidate, embedding_function=None)
+        if not create:
             return None
+        return await client.get_or_create_collection(
+            name,
+            embedding_function=None,
+            configuration={"hnsw": {"space": "cosine", "ef_construction": 128, "ef_search": 128}},
+        )
 
 
 def _base_url(url: str) -> str:

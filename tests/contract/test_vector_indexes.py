@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from rag_service.errors import ConfigurationError, VectorIndexUnavailable
-from rag_service.knowledge.vectors import ChromaIndex, VectorIndex, collection_name
+from rag_service.knowledge.vectors import ChromaIndex, VectorIndex, collection_name, successor
 from rag_service.supervisor.chroma import LocalChroma
 from rag_service.testing.contracts.vector_index import VectorIndexContract, new_ids, unit_vectors
 from rag_service.testing.exact_index import ExactIndex
@@ -69,6 +69,23 @@ async def test_a_collection_made_anew_by_another_process_is_found(
     await drop(chroma, collection)
     await ChromaIndex(chroma.url).upsert(collection, ids[1:], vectors[1:])
     assert [id for id, _ in await index.search(collection, vectors[0], 5)] == ids[1:]
+
+
+async def test_who_knew_the_old_collection_never_finds_nothing_while_it_is_replaced(
+    chroma: LocalChroma, collection: str
+) -> None:
+    reader, writer, builder = (ChromaIndex(chroma.url) for _ in range(3))
+    ids, vectors = new_ids(3), unit_vectors(3)
+    await reader.upsert(collection, ids[:1], vectors[:1])
+    await writer.upsert(collection, ids[:1], vectors[:1])
+    await builder.upsert(successor(collection), ids[:1], vectors[:1])
+    await drop(chroma, collection)  # as far as a builder that is killed in the midst of it
+    assert (await reader.search(collection, vectors[0], 1))[0][0] == ids[0]
+    await writer.upsert(collection, ids[1:2], vectors[1:2])
+    await builder.replace(collection)
+    await writer.upsert(collection, ids[2:], vectors[2:])
+    for index in (reader, ChromaIndex(chroma.url)):
+        assert {id for id, _ in await index.search(collection, vectors[0], 5)} == set(ids)
 
 
 async def test_a_server_that_comes_up_late_goes_away_and_comes_back(tmp_path: Path, collection: str) -> None:

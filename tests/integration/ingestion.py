@@ -87,6 +87,10 @@ class Stand:
         )
         return Worker(self.database, pipeline, attempts=attempts, at_once=at_once)
 
+    async def use_model(self, fingerprint: str) -> None:
+        """Have the knowledge base, still empty, be one of this embedding model."""
+        await self.sql("UPDATE knowledge_bases SET embedding_model = :model", model=fingerprint)
+
     async def upload(self, name: str, data: str | bytes) -> Accepted:
         async def stream() -> AsyncIterator[bytes]:
             yield data.encode() if isinstance(data, str) else data

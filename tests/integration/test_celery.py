@@ -72,6 +72,7 @@ async def redis(tmp_path: Path) -> AsyncIterator[LocalRedis]:
 @pytest.fixture
 async def stand(settings: Settings, database: Database) -> AsyncIterator[Stand]:
     async with stand_on(settings, database) as made:
+        await made.use_model("openai:fake-embedding@384")
         yield made
 
 

@@ -1,11 +1,6 @@
 """`rag-ingest add` as people run it: a process of its own, and a worker beside it."""
 
-import asyncio
-import os
-import re
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,7 +9,7 @@ from typer.testing import CliRunner
 from ingest.__main__ import app
 from rag_service.db.engine import Database
 from rag_service.settings import Settings
-from tests.conftest import SECRET
+from tests.integration.commands import Command
 from tests.integration.ingestion import Stand, running, stand_on
 from tests.unit.ingest import files
 
@@ -23,52 +18,6 @@ from tests.unit.ingest import files
 async def stand(settings: Settings, database: Database) -> AsyncIterator[Stand]:
     async with stand_on(settings, database) as made:
         yield made
-
-
-@dataclass
-class Said:
-    code: int | None
-    out: str
-    err: str
-
-    def row(self, name: str) -> list[str]:
-        """A document's row of the closing table."""
-        (line,) = [line for line in self.out.splitlines() if re.match(rf"│ {re.escape(name)} +│", line)]
-        return [cell.strip() for cell in line.strip("│").split("│")]
-
-
-@dataclass
-class Command:
-    folder: Path
-    environment: dict[str, str]
-
-    async def __call__(self, *arguments: str | Path) -> Said:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ingest", *map(str, arguments)),
-            cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "COLUMNS": "250", **self.environment},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(60):
-            out, err = await process.communicate()
-        return Said(process.returncode, out.decode(), err.decode())
-
-
-@pytest.fixture
-def command(settings: Settings, tmp_path: Path) -> Command:
-    assert settings.database_url and settings.chroma_url
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    return Command(
-        folder,
-        {
-            "DATABASE_URL": settings.database_url.get_secret_value(),
-            "CHROMA_URL": settings.chroma_url,
-            "RAG_SECRET_KEY": SECRET,
-            "RAG_STATE_DIR": str(settings.state_dir),
-        },
-    )
 
 
 @pytest.fixture

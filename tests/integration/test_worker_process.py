@@ -24,6 +24,7 @@ from tests.integration.ingestion import WAIT_SECONDS, Stand, handbook, stand_on
 @pytest.fixture
 async def stand(settings: Settings, database: Database) -> AsyncIterator[Stand]:
     async with stand_on(settings, database) as made:
+        await made.use_model("openai:fake-embedding@384")
         yield made
 
 
@@ -155,6 +156,7 @@ def _handles(pid: int, number: signal.Signals) -> bool:
 async def test_a_worker_with_the_built_in_model_reads_what_is_uploaded(
     stand: Stand, settings: Settings, tmp_path: Path
 ) -> None:
+    await stand.use_model(f"{BUILT_IN}@{BUILT_IN_SHA256[:8]}")
     job_id = await stand.job_of("a.md", handbook(3))
     async with worker_process(settings, tmp_path, {"OMP_NUM_THREADS": "1"}):
         job = await stand.until(job_id, lambda job: job.state == "succeeded")

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import numpy as np
 
 from rag_service.knowledge.embeddings import Vectors
-from rag_service.knowledge.vectors import VectorIndex
+from rag_service.knowledge.vectors import VectorIndex, successor
 
 DIMENSIONS = 24
 
@@ -134,6 +134,58 @@ class VectorIndexContract:
         await index.upsert(collection, [], unit_vectors(0))
         await index.delete(collection, [])
         assert await index.search(collection, unit_vectors(1)[0], 5) == []
+
+    async def test_entries_are_counted_listed_by_page_and_looked_for_by_id(
+        self, index: VectorIndex, collection: str
+    ) -> None:
+        ids, vectors = new_ids(1200), unit_vectors(1200)
+        await index.upsert(collection, ids, vectors)
+        assert await index.count(collection) == 1200
+        pages = [await index.ids(collection, offset=offset, limit=500) for offset in (0, 500, 1000, 1500)]
+        assert [len(page) for page in pages] == [500, 500, 200, 0]
+        assert sorted(id for page in pages for id in page) == sorted(ids)
+        assert await index.present(collection, [*ids[3:1100], uuid4()]) == set(ids[3:1100])
+        await index.delete(collection, pages[0])
+        rest = await index.ids(collection, offset=0, limit=1200)
+        assert sorted(rest) == sorted([*pages[1], *pages[2]])
+
+    async def test_what_is_not_there_has_no_entries(self, index: VectorIndex, collection: str) -> None:
+        assert await index.count(collection) == 0
+        assert await index.ids(collection, offset=0, limit=5) == []
+        assert await index.present(collection, new_ids(2)) == set()
+        assert await index.present(collection, []) == set()
+
+    async def test_collections_are_listed_and_dropped(self, index: VectorIndex, collection: str) -> None:
+        ids, vectors = new_ids(2), unit_vectors(2)
+        await index.drop(collection)
+        await index.upsert(collection, ids, vectors)
+        assert collection in await index.collections()
+        await index.drop(collection)
+        assert collection not in await index.collections()
+        assert await index.search(collection, vectors[0], 5) == []
+        await index.upsert(collection, ids[:1], vectors[:1])
+        assert await index.count(collection) == 1
+
+    async def test_a_successor_takes_its_place(self, index: VectorIndex, collection: str) -> None:
+        ids, vectors = new_ids(3), unit_vectors(3)
+        await index.upsert(collection, ids[:2], vectors[:2])
+        await index.upsert(successor(collection), ids[1:], vectors[1:])
+        assert set(await index.ids(collection, offset=0, limit=9)) == set(ids[:2])
+        await index.replace(collection)
+        assert set(await index.ids(collection, offset=0, limit=9)) == set(ids[1:])
+        assert (await index.search(collection, vectors[2], 1))[0][0] == ids[2]
+        assert successor(collection) not in await index.collections()
+
+    async def test_where_only_the_successor_is_there_it_answers_and_takes_what_is_new(
+        self, index: VectorIndex, collection: str
+    ) -> None:
+        ids, vectors = new_ids(2), unit_vectors(2)
+        await index.upsert(successor(collection), ids[:1], vectors[:1])
+        assert (await index.search(collection, vectors[0], 1))[0][0] == ids[0]
+        await index.upsert(collection, ids[1:], vectors[1:])
+        assert collection not in await index.collections()
+        await index.replace(collection)
+        assert set(await index.ids(collection, offset=0, limit=9)) == set(ids)
 
     async def test_it_answers_a_ping(self, index: VectorIndex) -> None:
         await index.ping()

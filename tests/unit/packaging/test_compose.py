@@ -123,6 +123,7 @@ def test_the_values_of_the_example_are_the_defaults(monkeypatch: pytest.MonkeyPa
     shown = {name: value for name, value in _example().items() if value and name in _settings()}
     shown.pop("RAG_ALLOWED_HOSTS")
     shown.pop("RAG_HOME_CHAT")
+    shown.pop("RAG_FETCH_ALLOW_PRIVATE")
     default = Settings(_env_file=None)
     for name, value in shown.items():
         monkeypatch.setenv(name, value)

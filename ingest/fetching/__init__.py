@@ -1,0 +1,1 @@
+"""Pages and sitemaps, fetched from addresses that were checked."""
