@@ -305,8 +305,7 @@ async def test_serve_gives_up_on_a_child_that_never_lives(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "FIRST_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(stack, "worker_command", lambda: ["sh", "-c", "echo no such module; exit 1"])
-    monkeypatch.setattr(stack, "api_command", lambda fd: ["sleep", "1000"])
+    monkeypatch.setattr(stack, "api_command", lambda fd: ["sh", "-c", "echo no such module; exit 1"])
     monkeypatch.setattr("rag_service.supervisor.readiness._ANSWER_SECONDS", 0.2)
-    with pytest.raises(ConfigurationError, match=r"(?s)The worker ends .*worker\.log:\nno such module"):
+    with pytest.raises(ConfigurationError, match=r"(?s)The api ends .*api\.log:\nno such module"):
         await serve(settings, console=Console(quiet=True))
