@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ingest import sandbox
+from ingest import child
 from ingest.sandbox import Extractor
 from rag_service.errors import UnreadableDocument
 
@@ -163,7 +163,7 @@ async def test_the_memory_limit_holds_in_the_child(good: Path, tmp_path: Path) -
 async def test_a_child_is_replaced_after_so_many_files(
     extractor: Extractor, good: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "RECYCLE_AFTER", 2)
+    monkeypatch.setattr(child, "RECYCLE_AFTER", 2)
     pids = []
     for _ in range(4):
         await extractor.extract(good, "good.md")
