@@ -31,7 +31,7 @@ class Assembly:
         """Append a whole text with its blocks, its headings `below` levels deeper, on `page` if one is given."""
         if not blocks:
             return
-        shift = self._append(text)
+        shift = self._append(text.rstrip())
         self.blocks += [
             replace(
                 block,

@@ -44,13 +44,17 @@ def converted(
         UnreadableDocument: as for `convert`.
     """
     pages = None
-    if output == "markdown" and not structure:
-        pages = kreuzberg.PageConfig(extract_pages=True, insert_page_markers=True, marker_format=PAGE_MARK)
+    if output == "markdown":
+        pages = kreuzberg.PageConfig(
+            extract_pages=True, insert_page_markers=not structure, marker_format=PAGE_MARK
+        )
     config = kreuzberg.ExtractionConfig(
         use_cache=False,
         output_format=output,
         include_document_structure=structure,
         pages=pages,
+        # What stands near a page's edge is not always a running head: what is one, we tell by what it says.
+        pdf_options=kreuzberg.PdfConfig(top_margin_fraction=0.0, bottom_margin_fraction=0.0),
         disable_ocr=True,
     )
     try:
@@ -79,6 +83,11 @@ def _explained(error: Exception, name: str) -> UnreadableDocument:
         )
     if "unsupported" in said or "mime" in said:
         return unsupported(name)
+    return damaged(name)
+
+
+def damaged(name: str) -> UnreadableDocument:
+    """The error for a file that its own format's rules do not fit."""
     return UnreadableDocument(
         f"{name} is damaged or not what its name says: open it in the program that made it, save it anew and "
         "upload it again.",

@@ -15,7 +15,8 @@ from ingest.mail import from_eml, from_msg, is_mail
 from ingest.media_types import DOC, DOCX, MSG, PACKED, PDF, SPREADSHEETS, by_magic, of_binary
 from ingest.messages import DEEPEST, read_message
 from ingest.ocr import Languages
-from ingest.scans import no_text, read_pdf, read_picture
+from ingest.pdf import read_pdf
+from ingest.scans import no_text, read_picture
 from ingest.sheets import read_csv, read_workbook
 from ingest.unpacked import check_unpacked
 from ingest.word_files import prepared, restored
@@ -42,7 +43,12 @@ def extract(path: Path, name: str, limits: Limits = Limits()) -> Extraction:  # 
     Raises:
         UnreadableDocument: no text can be had; the sentence names the file and the way out.
     """
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UnreadableDocument(
+            f"{name} is not in the file store any more: upload it again.", code="file_missing"
+        ) from error
     is_pdf = by_magic(data) == PDF
     found = read_pdf(path, data, name, limits) if is_pdf else _read(data, name, limits, DEEPEST)
     if not any(map(str.isalnum, found.text)):

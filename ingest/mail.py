@@ -53,9 +53,7 @@ def from_eml(data: bytes, name: str) -> Mail:
         data = decode(data, name).lstrip("\ufeff").encode()
     message = message_from_bytes(data.replace(b"\r\n", b"\n").lstrip(b"\n"))
     if message.get_content_type() in _ENCRYPTED:
-        raise UnreadableDocument(
-            f"{name} is an encrypted message: save its text and upload that.", code="encrypted"
-        )
+        raise _encrypted(name)
     mail = Mail(_header(message, "Subject"))
     mail.headers = {key: value for key in _SHOWN if (value := _header(message, key))}
     _collect(message, mail)
@@ -73,10 +71,18 @@ def from_msg(data: bytes, name: str) -> Mail:
     headers = dict(line.partition(": ")[::2] for line in head.split("\n"))
     mail = Mail(str(result.metadata.get("subject") or ""), bodies=[(False, body.replace("\r\n", "\n"))])
     mail.headers = {key: value for key in _SHOWN if (value := headers.get(key) or headers.get(key.upper()))}
+    if not body.strip() and any("pgp-encrypted" in item for item in result.metadata.get("attachments") or []):
+        raise _encrypted(name)
     texts = {child["path"]: child["result"].content for child in result.children or []}
     for attached in result.metadata.get("attachments") or []:
         mail.attachments.append(Attachment(attached, "text/plain", texts.get(attached, "").encode()))
     return mail
+
+
+def _encrypted(name: str) -> UnreadableDocument:
+    return UnreadableDocument(
+        f"{name} is an encrypted message: save its text and upload that.", code="encrypted"
+    )
 
 
 def _header(message: Message, name: str) -> str:

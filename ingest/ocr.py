@@ -24,8 +24,10 @@ _FOLDERS = (
 _SURE = 85
 """Mean confidence, in percent, above which the first language alone is taken at its word."""
 _UNSURE_WORDS = 0.1
-_DOUBTFUL = 60
+_DOUBTFUL = 70
 """Mean confidence, in percent, below which a reader should be told."""
+_NOISE = 50
+"""Mean confidence, in percent, below which it is no text: a drawing, or a script that none of the languages has."""
 _MOST_PAGES = 10_000
 
 
@@ -87,10 +89,10 @@ def recognise(picture: bytes, media_type: str, languages: Languages) -> Recognis
     """
     first, *others = languages.present
     found, sure = _recognise(picture, media_type, first)
-    if sure or not others:
-        return found
-    again, _ = _recognise(picture, media_type, "+".join(languages.present))
-    return max(found, again, key=lambda one: one.confidence if one.text else -1)
+    if others and not sure:
+        again, _ = _recognise(picture, media_type, "+".join(languages.present))
+        found = max(found, again, key=lambda one: one.confidence)
+    return found if found.confidence >= _NOISE else Recognised()
 
 
 def _recognise(picture: bytes, media_type: str, language: str) -> tuple[Recognised, bool]:
@@ -111,7 +113,8 @@ def _recognise(picture: bytes, media_type: str, language: str) -> tuple[Recognis
     said = result.metadata
     words, unsure = int(said.get("word_count") or 0), int(said.get("low_conf_word_count") or 0)
     found = Recognised(scrub(result.content).strip(), float(said.get("mean_text_conf") or 0))
-    return found, words > 0 and found.confidence >= _SURE and unsure <= _UNSURE_WORDS * words
+    is_sure = found.confidence >= _SURE and unsure <= _UNSURE_WORDS * words
+    return found, is_sure or not found.text
 
 
 def pages_of(picture: bytes, media_type: str) -> Iterator[bytes]:

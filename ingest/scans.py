@@ -1,25 +1,18 @@
-"""Documents that show text instead of holding it: pictures, and the scanned pages of a PDF."""
+"""Pages that show text instead of holding it: pictures, and the scanned pages of a PDF."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 import kreuzberg
 
 from ingest.assembly import Assembly
-from ingest.blocks import Block, Extraction, first_heading, plain_blocks
-from ingest.conversion import clean_title, converted
-from ingest.converted import from_nodes
+from ingest.blocks import Extraction, plain_blocks
 from ingest.limits import Budget, Limits
-from ingest.media_types import PDF
 from ingest.ocr import Languages, Recognised, pages_of, recognise
 from rag_service.errors import UnreadableDocument
 
 DPI = 200
-FEW_LETTERS = 50
-"""A page with fewer may be a scan that was stamped or numbered: its picture is read as well."""
-
 _INSTALL = (
     "install Debian's package tesseract-ocr (for Bangla also tesseract-ocr-ben) where the worker runs and load it "
     "again, or upload a version that holds its text"
@@ -27,7 +20,7 @@ _INSTALL = (
 
 
 @dataclass
-class _Pages:
+class ScannedPages:
     """What was recognised, page by page, and what there is to say of it."""
 
     languages: Languages
@@ -97,7 +90,7 @@ def read_picture(data: bytes, media_type: str, name: str, limits: Limits) -> Ext
             f"{name} is a picture in the format HEIC or AVIF, which cannot be read: save it as JPEG or PNG.",
             code="unsupported_type",
         )
-    pages, put = _Pages(languages, Budget(limits)), Assembly()
+    pages, put = ScannedPages(languages, Budget(limits)), Assembly()
     number = 0
     for number, page in enumerate(pages_of(data, media_type), 1):
         if not pages.budget.is_left():
@@ -111,34 +104,8 @@ def read_picture(data: bytes, media_type: str, name: str, limits: Limits) -> Ext
     return Extraction(put.text, put.blocks, media_type, None, number or None, warnings)
 
 
-def read_pdf(path: Path, data: bytes, name: str, limits: Limits) -> Extraction:
-    """A PDF: the text that its pages hold, and of pages that hold none the text that they show."""
-    result = converted(data, PDF, name, structure=True)
-    text, blocks = from_nodes(result.document["nodes"] if result.document else [])
-    title = clean_title(result.metadata.get("title")) or clean_title(first_heading(text, blocks))
-    count = int(result.metadata.get("page_count") or 0)
-    letters = _letters(text, blocks)
-    poor = [page for page in range(1, count + 1) if letters.get(page, 0) < FEW_LETTERS]
-    scanned = _Pages(Languages.of(limits.ocr_languages), Budget(limits))
-    if poor and scanned.languages.present:
-        _recognise_pages(path, poor, scanned)
-        better = {page: seen for page, seen in scanned.texts.items() if len(seen) > 2 * letters.get(page, 0)}
-        text, blocks = _with_pages(text, blocks, better)
-    missing = sorted(set(poor) - {block.page for block in blocks})
-    warnings = scanned.warnings(missing) if blocks else []
-    return Extraction(text, blocks, PDF, title, count or None, warnings)
-
-
-def _letters(text: str, blocks: Iterable[Block]) -> dict[int, int]:
-    """How many letters and digits each page holds."""
-    found: dict[int, int] = {}
-    for block in blocks:
-        page = block.page or 1
-        found[page] = found.get(page, 0) + sum(map(str.isalnum, text[block.start : block.end]))
-    return found
-
-
-def _recognise_pages(path: Path, wanted: Sequence[int], pages: _Pages) -> None:
+def read_pages(path: Path, wanted: Sequence[int], pages: ScannedPages) -> None:
+    """Recognise these pages of a PDF, as long as there is time."""
     for page in wanted:
         if not pages.budget.is_left():
             pages.skipped.append(page)
@@ -148,18 +115,3 @@ def _recognise_pages(path: Path, wanted: Sequence[int], pages: _Pages) -> None:
         except (kreuzberg.KreuzbergError, ValueError, OSError, RuntimeError):
             continue  # a page that cannot be drawn is one without text: the warning names it
         pages.read(page, recognise(picture, "image/png", pages.languages))
-
-
-def _with_pages(text: str, blocks: Sequence[Block], pages: dict[int, str]) -> tuple[str, list[Block]]:
-    """The text with these pages in place of what was there of them."""
-    if not pages:
-        return text, list(blocks)
-    held = {page: list(found) for page, found in groupby(blocks, lambda block: block.page or 1)}
-    put = Assembly()
-    for page in sorted({*held, *pages}):
-        if page in pages:
-            put.include(pages[page], plain_blocks(pages[page]), page=page)
-            continue
-        for block in held[page]:
-            put.add(block.kind, text[block.start : block.end], block.level, page)
-    return put.text, put.blocks

@@ -89,7 +89,8 @@ def _table(rows: list[list[str]]) -> str:
 
 
 def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+    line = "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+    return line.replace("|  |", "| |").replace("|  |", "| |")  # twice, since empty cells overlap
 
 
 def _runs(content: str) -> Iterator[tuple[bool, list[str]]]:

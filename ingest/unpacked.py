@@ -4,6 +4,7 @@ import zlib
 from io import BytesIO
 from zipfile import BadZipFile, ZipFile
 
+from ingest.conversion import damaged
 from rag_service.errors import UnreadableDocument
 
 MOST_MEMBERS = 20_000
@@ -13,11 +14,11 @@ _STEP = 1024 * 1024
 def check_unpacked(data: bytes, name: str, most_mb: int) -> None:
     """Unpack a ZIP archive into nothing, counting the bytes that really come, not those that it declares.
 
-    Pictures and other media do not count: no converter here unpacks them. A damaged archive passes: its converter
-    says what is wrong with it.
+    Pictures and other media do not count: no converter here unpacks them.
 
     Raises:
-        UnreadableDocument: it unpacks to more than `most_mb`, or has too many members.
+        UnreadableDocument: it unpacks to more than `most_mb`, has too many members, or is damaged, which is also
+            what one is that unpacks to more than it declares.
     """
     left = most_mb * 1024 * 1024
     try:
@@ -33,8 +34,8 @@ def check_unpacked(data: bytes, name: str, most_mb: int) -> None:
                         left -= len(step)
                         if left < 0:
                             raise _too_large(name, f"more than {most_mb} MB")
-    except (BadZipFile, RuntimeError, NotImplementedError, OSError, ValueError, EOFError, zlib.error):
-        return
+    except (BadZipFile, RuntimeError, NotImplementedError, OSError, ValueError, EOFError, zlib.error) as error:
+        raise damaged(name) from error
 
 
 def _too_large(name: str, what: str) -> UnreadableDocument:
