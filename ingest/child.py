@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict
 from typing import IO, Any
 
@@ -40,18 +41,30 @@ class Child:
     async def ask(self, request: dict[str, str]) -> dict[str, Any]:
         """The answer; what goes with it lies in `files`.
 
-        A process that had been idle may have died before the question: a fresh one is asked then.
-
         Raises:
-            Died: it died over the question.
+            Died: the process died over the question.
         """
-        was_idle = self._process is not None
-        try:
-            return await self._ask_once(request)
-        except Died:
-            if not was_idle:
-                raise
-        return await self._ask_once(request)
+        process = await self._that_hears(request)
+        assert process.stdout  # noqa: S101 - it was started with pipes
+        line = await process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise Died(await self._buried(process))
+        self._answered += 1
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    async def _that_hears(self, request: dict[str, str]) -> asyncio.subprocess.Process:
+        """A process that has taken the question up. One that was idle may have died meanwhile: another is asked."""
+        for _ in range(2):
+            process = await self._ready()
+            assert process.stdin and process.stdout  # noqa: S101 - it was started with pipes
+            with suppress(ConnectionError):  # it died between two files: reading tells
+                process.stdin.write(json.dumps(request).encode() + b"\n")
+                await process.stdin.drain()
+            if await process.stdout.readline():
+                return process
+            returncode = await self._buried(process)
+        raise Died(returncode)
 
     async def end(self) -> None:
         """Kill the process, if there is one. The next question starts another."""
@@ -65,23 +78,12 @@ class Child:
         for file in self.files:
             file.close()
 
-    async def _ask_once(self, request: dict[str, str]) -> dict[str, Any]:
-        process = await self._ready()
-        assert process.stdin and process.stdout  # noqa: S101 - it was started with pipes
-        try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            await process.stdin.drain()
-        except ConnectionError:
-            pass  # it died between two files: reading tells
-        line = await process.stdout.readline()
-        if not line.endswith(b"\n"):
-            returncode = await process.wait()
-            logger.warning("the reader of files died", extra={"returncode": returncode})
-            await self.end()
-            raise Died(returncode)
-        self._answered += 1
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+    async def _buried(self, process: asyncio.subprocess.Process) -> int:
+        """What a process that died returned."""
+        returncode = await process.wait()
+        logger.warning("the reader of files died", extra={"returncode": returncode})
+        await self.end()
+        return returncode
 
     async def _ready(self) -> asyncio.subprocess.Process:
         if self._answered >= RECYCLE_AFTER:

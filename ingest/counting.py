@@ -54,6 +54,10 @@ class TokenCounts:
         """The tokens of any text."""
         return len(_token_starts(self._token_spans([text])[0])) if text else 0
 
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """The tokens of each of several texts."""
+        return [len(_token_starts(tokens)) for tokens in self._token_spans(texts)]
+
     def is_longer(self, text: str, limit: int) -> bool:
         """Whether any text has more than `limit` tokens, each of which has a byte at least."""
         return len(text.encode()) > limit and self.length(text) > limit

@@ -30,7 +30,9 @@ _CONVERTED = {
     ".rst": "text/x-rst",
     ".org": "text/x-org",
 }
-_HEAD = re.compile(r"(?is)<title\b[^>]*>.*?</title\s*>|<(?:meta|link|base)\b[^>]*>")
+# No part of these may run on through a whole file from each of its beginnings.
+_TITLE = re.compile(r"(?is)<title\b[^<>]*>(.{0,2000}?)</title\s*>")
+_HEAD = re.compile(_TITLE.pattern + r"|<(?:meta|link|base)\b[^<>]*>")
 _IS_HTML = re.compile(
     r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,200}?-->\s*)?<(?:!doctype html|html)\b", re.IGNORECASE
 )
@@ -104,7 +106,7 @@ def _read_text(data: bytes, name: str, suffix: str, limits: Limits, depth: int) 
 
 def _read_html(text: str, name: str) -> Extraction:
     """A page without what its head says of it: the converter would make a heading of that."""
-    title = re.search(r"(?is)<title\b[^>]*>(.*?)</title\s*>", text)
+    title = _TITLE.search(text)
     read = convert(_HEAD.sub("", text).encode(), "text/html", name)
     return replace(read, title=clean_title(html.unescape(title.group(1))) if title else read.title)
 
@@ -119,7 +121,7 @@ def _read_doc(data: bytes, name: str) -> Extraction:
 
 def _read_mail(data: bytes, name: str, media_type: str, limits: Limits, depth: int) -> Extraction:
     mail = from_msg(data, name) if media_type == MSG else from_eml(data, name)
-    if not mail.subject and not mail.headers and not any(text.strip() for _, text in mail.bodies):
+    if not (mail.subject or mail.headers or mail.attachments or any(text.strip() for _, text in mail.bodies)):
         raise UnreadableDocument(f"{name} is empty: upload a file that has content.", code="empty_document")
     read = partial(_read_attachment, limits=limits, depth=depth - 1) if depth > 0 else None
     return read_message(mail, media_type, lambda data, name: _read_html(data.decode(), name), read)

@@ -23,8 +23,8 @@ Extract = Callable[[Path, str, Limits], Extraction]
 def serve(extract: Extract, limits_as_json: str, *descriptors: str) -> None:
     """Answer requests from stdin, one JSON line {"path", "name"} each, until there are no more.
 
-    Text and blocks go into the two files that are open already; the answer, one JSON line, is what else there is
-    to say of the document, or {"error": {"code", "detail"}}.
+    An empty line tells that it was heard. Text and blocks go into the two files that are open already; the answer,
+    one JSON line, is what else there is to say of the document, or {"error": {"code", "detail"}}.
     """
     limits = Limits(**json.loads(limits_as_json))
     text, blocks = (os.fdopen(int(descriptor), "wb") for descriptor in descriptors)
@@ -32,6 +32,8 @@ def serve(extract: Extract, limits_as_json: str, *descriptors: str) -> None:
     answers, sys.stdout = sys.stdout, sys.stderr
     _limit_memory(limits)
     for line in sys.stdin:
+        answers.write("\n")  # heard: from here on, whatever happens is this file's doing
+        answers.flush()
         _limit_time(limits)
         answers.write(json.dumps(_answer(extract, json.loads(line), limits, (text, blocks))) + "\n")
         answers.flush()

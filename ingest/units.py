@@ -70,46 +70,60 @@ def _table_units(text: str, block: Block, tokens: TokenCounts, room: int) -> Ite
         yield from _cut(text, span, tokens, room, block.page)
     shown = text[slice(*header)].strip()
     size = tokens.length(shown)
+    names = _Names.of(text, header, tokens)
     for start, end in chain(first[max(2, at + 1) :], lines):
         if size <= room // PREFIX_SHARE and tokens.fits(start, end, room - size):
             yield Unit(start, end, block.page, shown, header[0])
         else:
-            yield from _cells(text, (start, end), header, tokens, room, block.page)
+            yield from _wide_row(text, (start, end), names, tokens, room, block.page)
 
 
-def _cells(
-    text: str, row: Span, header: Span, tokens: TokenCounts, room: int, page: int | None
+@dataclass(frozen=True)
+class _Names:
+    """The cells of a header row, and the tokens of each with the sign that parts it from the next."""
+
+    names: Sequence[str]
+    sizes: Sequence[int]
+
+    @classmethod
+    def of(cls, text: str, header: Span, tokens: TokenCounts) -> "_Names":
+        names = [text[slice(*span)].strip() for span in _cell_spans(text, header)]
+        return cls(names, tokens.lengths([f" {name} |" for name in names]))
+
+    def size(self, at: int) -> int:
+        return self.sizes[at] if at < len(self.sizes) else 1
+
+    def above(self, start: int, stop: int) -> str:
+        shown = self.names[start:stop]
+        return f"| {' | '.join(shown)} |" if shown else ""
+
+
+def _wide_row(
+    text: str, row: Span, header: _Names, tokens: TokenCounts, room: int, page: int | None
 ) -> Iterator[Unit]:
     """A row too wide for one unit, in runs of cells; each carries the header of its cells, and the row's first cell."""
-    cells, names = _cell_spans(text, row), [text[slice(*span)].strip() for span in _cell_spans(text, header)]
-    names += [""] * (len(cells) - len(names))
+    cells = _cell_spans(text, row)
     most = room // PREFIX_SHARE
-    key = f"{names[0]}: {text[slice(*cells[0])].strip()}" if cells else ""
-    run: list[int] = []
-
-    def context(of: Sequence[int]) -> str:
-        above = "" if not of or of[0] == 0 or tokens.is_longer(key, most // 2) else key + "\n"
-        shown = above + "| " + " | ".join(names[number] for number in of) + " |"
-        return "" if tokens.is_longer(shown, most) else shown
-
-    def fits(of: Sequence[int]) -> bool:
-        shown = context(of)
-        return bool(shown) and tokens.fits(cells[of[0]][0], cells[of[-1]][1], room - tokens.length(shown))
-
-    for number in range(len(cells)):
-        if run and not fits([*run, number]):
-            yield from _run(text, [cells[at] for at in run], context(run), tokens, room, page)
-            run = []
-        run.append(number)
-    if run:
-        yield from _run(text, [cells[at] for at in run], context(run), tokens, room, page)
-
-
-def _run(
-    text: str, cells: Sequence[Span], context: str, tokens: TokenCounts, room: int, page: int | None
-) -> Iterator[Unit]:
-    span = (cells[0][0], cells[-1][1])
-    yield from _cut(text, span, tokens, room - tokens.length(context), page, context)
+    key = f"{header.names[0]}: {text[slice(*cells[0])].strip()}\n" if cells and header.names else ""
+    if tokens.is_longer(key, most // 2):
+        key = ""
+    key_size = tokens.length(key)
+    start = 0
+    while start < len(cells):
+        stop, above = start + 1, 1 + header.size(start) + (key_size if start else 0)
+        taken = tokens.count(*cells[start]) if above <= most else room
+        while stop < len(cells):
+            above += header.size(stop)
+            taken += 1 + tokens.count(*cells[stop])
+            if above > most or above + taken > room:
+                break
+            stop += 1
+        context = (key if start else "") + header.above(start, stop)
+        if tokens.is_longer(context, most):
+            context = ""
+        span = (cells[start][0], cells[stop - 1][1])
+        yield from _cut(text, span, tokens, room - tokens.length(context), page, context)
+        start = stop
 
 
 def _cell_spans(text: str, row: Span) -> list[Span]:

@@ -34,7 +34,15 @@ def check_unpacked(data: bytes, name: str, most_mb: int) -> None:
                         left -= len(step)
                         if left < 0:
                             raise _too_large(name, f"more than {most_mb} MB")
-    except (BadZipFile, RuntimeError, NotImplementedError, OSError, ValueError, EOFError, zlib.error) as error:
+    except (
+        BadZipFile,
+        RuntimeError,
+        NotImplementedError,
+        OSError,
+        ValueError,
+        EOFError,
+        zlib.error,
+    ) as error:
         raise damaged(name) from error
 
 
