@@ -83,16 +83,19 @@ class Languages:
 
 
 def recognise(picture: bytes, media_type: str, languages: Languages) -> Recognised:
-    """The text on a picture: in the first language and, where that is not sure of it, in all at once.
+    """The text on a picture: in the first language; where that is not sure of it, in the others; at last in all.
 
-    A second language costs time, and puts its letters where smudges are. A picture that cannot be read has no text.
+    One language too many costs time, and puts its letters where smudges are. A picture that cannot be read has no
+    text.
     """
     first, *others = languages.present
-    found, sure = _recognise(picture, media_type, first)
-    if others and not sure:
-        again, _ = _recognise(picture, media_type, "+".join(languages.present))
-        found = max(found, again, key=lambda one: one.confidence)
-    return found if found.confidence >= _NOISE else Recognised()
+    best = Recognised()
+    for tried in dict.fromkeys((first, "+".join(others) or first, "+".join(languages.present))):
+        found, is_sure = _recognise(picture, media_type, tried)
+        best = max(best, found, key=lambda one: one.confidence)
+        if is_sure:
+            break
+    return best if best.confidence >= _NOISE else Recognised()
 
 
 def _recognise(picture: bytes, media_type: str, language: str) -> tuple[Recognised, bool]:
