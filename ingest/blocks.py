@@ -5,15 +5,16 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 Kind = Literal["heading", "paragraph", "list", "table", "code"]
+KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Block:
     """`text[start:end]` of the document. `level` is a heading's, 1 to 6; `page` counts from 1."""
 

@@ -78,7 +78,7 @@ def _cleaned(text: str, blocks: Sequence[Block]) -> tuple[str, list[Block]]:
     kept: list[Block] = []
     length = at = 0
     for block in blocks:
-        gap, piece = text[at : block.start], _clean(block.kind, text[block.start : block.end])
+        gap, piece = text[at : block.start], cleaned(block.kind, text[block.start : block.end])
         start, length = length + len(gap), length + len(gap) + len(piece)
         parts += [gap, piece]
         if piece:
@@ -87,7 +87,7 @@ def _cleaned(text: str, blocks: Sequence[Block]) -> tuple[str, list[Block]]:
     return "".join([*parts, text[at:]]), kept
 
 
-def _clean(kind: Kind, piece: str) -> str:
+def cleaned(kind: Kind, piece: str) -> str:
     """A block as it reads: pictures give way to what they show, signs are not escaped, tables not padded."""
     if kind == "code":
         return piece

@@ -17,8 +17,12 @@ _BOMS = (
 _OTHER_FORMATS = (b"%PDF", b"PK\x03\x04", b"{\\rtf")
 _MAINFRAME = ["cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140"]
 _DECLARED = re.compile(rb"(?:charset|encoding)\s*=\s*[\"']?([\w-]+)")
-# Control characters, lone surrogates, and the invisible tag letters that hide orders in a text.
-_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\U000e0000-\U000e007f]")
+# What no reader sees: control characters, lone surrogates, marks of direction and of width, and the tag letters and
+# selectors that hide orders in a text. Joiners stay, which shape letters and emoji; so does the selector of emoji.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ud800-\udfff"
+    "\ufe00-\ufe0e\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
+)
 _EMBEDDED_FILE = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,[\w+/=%-]{64,}")
 
 

@@ -1,4 +1,5 @@
-"""Word files made ready for the converter, which drops tabs (so that words are glued) and `&`, `<` and `>`."""
+"""Word files made ready for the converter, which drops tabs (so that words are glued), `&`, `<` and `>`, and all
+of a paragraph in which a text box is anchored."""
 
 import html
 import re
@@ -9,6 +10,9 @@ from zipfile import BadZipFile, ZipFile
 _MOST_BYTES = 512 * 1024 * 1024
 _TAB = re.compile(r"<w:(?:tab|ptab)(?: w:(?:alignment|relativeTo|leader)=\"\w*\")*\s*/>")
 _HYPHEN = re.compile(r"<w:noBreakHyphen\s*/>")
+_FALLBACK = re.compile(r"<mc:Fallback\b.*?</mc:Fallback>", re.DOTALL)
+_SHAPE = re.compile(r"<w:(drawing|pict)\b(?:(?!<w:\1\b).)*?</w:\1>", re.DOTALL)
+_SHAPE_TEXT = re.compile(r"<w:t(?: [^>]*)?>[^<]*</w:t>|</w:p>")
 _REFERENCES = re.compile(r">[^<>&]*&[^<>]*<")
 # Two code points that stand for no character, and so for `&` and `<` while they are on their way.
 _SENT = str.maketrans("&<", "\ufdd0\ufdd1")
@@ -43,5 +47,14 @@ def restored(text: str) -> str:
 def _rewritten(xml: str) -> str:
     # A tab stop, `<w:tab w:val=… w:pos=…/>`, has other attributes than a tab: it stays.
     spaced = _TAB.sub('<w:t xml:space="preserve"> </w:t>', xml)
-    whole = _HYPHEN.sub("<w:t>-</w:t>", spaced)
+    flat = _SHAPE.sub(_shape_text, _FALLBACK.sub("", spaced)) if "txbxContent" in spaced else spaced
+    whole = _HYPHEN.sub("<w:t>-</w:t>", flat)
     return _REFERENCES.sub(lambda found: f">{html.unescape(found[0][1:-1]).translate(_SENT)}<", whole)
+
+
+def _shape_text(shape: re.Match[str]) -> str:
+    """What a text box says, where it is anchored: as a paragraph within a paragraph it costs the outer one its text."""
+    if "txbxContent" not in shape[0]:
+        return shape[0]
+    space = '<w:t xml:space="preserve"> </w:t>'
+    return space + "".join(space if part.startswith("</") else part for part in _SHAPE_TEXT.findall(shape[0]))

@@ -39,6 +39,9 @@ LOOK_EVERY_SECONDS = 2.0
 MISMATCH_DELAY = timedelta(seconds=10)
 """When a job is looked at again that this worker's embedding model was not right for."""
 
+READERS = 2
+"""Files that are read at the same time, each in a process: while one is, others wait and embed."""
+
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 OUTAGE_LIMIT = timedelta(days=1)
@@ -300,6 +303,18 @@ async def _work(settings: Settings) -> None:
         )
 
 
+def _extractor(settings: Settings) -> Extractor:
+    return Extractor(
+        seconds=settings.extract_seconds,
+        memory_mb=settings.extract_memory_mb,
+        cpu_seconds=settings.extract_cpu_seconds,
+        text_mb=settings.extract_text_mb,
+        rows=settings.extract_rows,
+        ocr_languages=settings.ocr_languages,
+        children=READERS,
+    )
+
+
 @dataclass(frozen=True)
 class Ready:
     """A worker with all it needs, and the database it works on."""
@@ -328,9 +343,7 @@ async def ready_worker(settings: Settings) -> AsyncIterator[Ready]:
         embedder = await loading
         # The first batch is slow, as the precision is measured with it: better now than in the first job.
         await embedder.embed_texts(["warm up"])
-        async with Extractor(
-            seconds=settings.extract_seconds, memory_mb=settings.extract_memory_mb
-        ) as extractor:
+        async with _extractor(settings) as extractor:
             pipeline = Pipeline(
                 database=database,
                 blobs=BlobStore(settings.blob_dir),

@@ -105,7 +105,20 @@ class Settings(BaseSettings):
         default=1024 * 1024 * 1024, description="largest upload request, all its files together"
     )
     extract_seconds: Annotated[float, Field(gt=0)] = 300.0
+    extract_cpu_seconds: Annotated[float, Field(ge=1)] = Field(
+        default=300.0, description="computing time, of all cores together, that reading one file may take"
+    )
     extract_memory_mb: Annotated[int, Field(ge=256)] = 2048
+    extract_text_mb: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=200, description="most text that one file may hold; twice that is the most it may unpack to"
+    )
+    extract_rows: Annotated[int, Field(ge=10)] = Field(
+        default=100_000, description="rows of a sheet behind which the rest is left out, with a warning"
+    )
+    ocr_languages: Annotated[str, Field(pattern=r"^[A-Za-z_]+(\+[A-Za-z_]+)*$")] = Field(
+        default="eng+ben",
+        description="languages in which text on pictures is recognised, by Tesseract's names, the likeliest first",
+    )
     fetch_allow_private: list[IPv4Network | IPv6Network] = Field(
         default_factory=list,
         description="private networks that URLs may be fetched from, such as an intranet's",

@@ -6,12 +6,14 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from ingest import sandbox
+from ingest import child
+from ingest.extract import extract
 from ingest.sandbox import Extractor
 from rag_service.errors import UnreadableDocument
 
@@ -163,7 +165,7 @@ async def test_the_memory_limit_holds_in_the_child(good: Path, tmp_path: Path) -
 async def test_a_child_is_replaced_after_so_many_files(
     extractor: Extractor, good: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "RECYCLE_AFTER", 2)
+    monkeypatch.setattr(child, "RECYCLE_AFTER", 2)
     pids = []
     for _ in range(4):
         await extractor.extract(good, "good.md")
@@ -183,3 +185,72 @@ async def test_a_killed_parent_leaves_no_child_not_even_one_that_hangs(good: Pat
     await parent.wait()
     await eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
     os.close(end)
+
+
+async def test_as_many_files_are_read_at_once_as_there_are_children(good: Path, tmp_path: Path) -> None:
+    async with Extractor(seconds=60, memory_mb=512, children=2) as extractor:
+        pipes = [tmp_path / "one", tmp_path / "two"]
+        for pipe in pipes:
+            os.mkfifo(pipe)
+        reading = [asyncio.create_task(extractor.extract(pipe, f"{pipe.name}.txt")) for pipe in pipes]
+        ends = [await being_read(pipe) for pipe in pipes]
+        third = asyncio.create_task(extractor.extract(good, "good.md"))
+        for end, text in zip(ends, (b"first", b"second"), strict=True):
+            os.write(end, text)
+            os.close(end)
+        assert [found.text for found in await asyncio.gather(*reading)] == ["first", "second"]
+        assert (await third).title == "Good"
+        assert len(readers()) == 2
+    assert not readers()
+
+
+async def test_a_file_that_computes_without_end_is_stopped_and_the_next_one_has_its_own_time(
+    good: Path, tmp_path: Path
+) -> None:
+    slow = tmp_path / "slow"
+    slow.write_bytes(endless_pdf(60_000))
+    async with Extractor(seconds=60, memory_mb=512, cpu_seconds=1) as extractor:
+        for _ in range(2):
+            with pytest.raises(UnreadableDocument, match="RAG_EXTRACT_CPU_SECONDS") as failed:
+                await extractor.extract(slow, "slow.pdf")
+            assert failed.value.code == "extraction_timeout"
+            assert (await extractor.extract(good, "good.md")).title == "Good"
+
+
+async def test_more_text_than_the_limit_fails_and_is_not_kept(good: Path, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.write_text("word " * 300_000)
+    async with Extractor(seconds=60, memory_mb=512, text_mb=1) as extractor:
+        with pytest.raises(UnreadableDocument, match="more than 1 MB of text") as failed:
+            await extractor.extract(large, "large.txt")
+        assert failed.value.code == "too_much_text"
+        assert (await extractor.extract(good, "good.md")).text == "# Good\n\nIt can be read."
+
+
+async def test_everything_that_was_read_comes_over(extractor: Extractor, tmp_path: Path) -> None:
+    path = tmp_path / "all"
+    path.write_text("# Título 🙂\n\nOne\u2028line\n\n- গ্রন্থাগার\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")
+    there = await extractor.extract(path, "all.md")
+    assert there == replace(extract(path, "all.md"), warnings=[])
+
+
+async def test_a_reader_is_told_no_secret(
+    extractor: Extractor, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("RAG_SECRET_KEY", "secret" * 8)
+    await extractor.extract(good, "good.md")
+    known = reader().environ()
+    assert not {"OPENAI_API_KEY", "RAG_SECRET_KEY", "DATABASE_URL"} & set(known)
+
+
+def endless_pdf(pages: int) -> bytes:
+    """A small file of very many pages."""
+    kids = b"3 0 R " * pages
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Count %d/Kids[%s]>>" % (pages, kids),
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>>",
+    ]
+    body = b"".join(b"%d 0 obj%sendobj\n" % (number, item) for number, item in enumerate(objects, 1))
+    return b"%PDF-1.7\n" + body + b"trailer<</Size 4/Root 1 0 R>>\n%%EOF"

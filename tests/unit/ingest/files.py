@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import docx
 import openpyxl
 import pptx
 from fpdf import FPDF
 from fpdf.encryption import StandardSecurityHandler
+from PIL import Image, ImageDraw, ImageFont
 from pptx.util import Inches
 
 ROWS = [["Product", "Days"], ["Camera", "14"], ["Lens | filter", "30"]]
@@ -70,6 +72,59 @@ def pdf(*pages: str, title: str = "", password: str = "") -> bytes:
         document.set_font("Helvetica", size=11)
         document.multi_cell(0, 6, body or heading)
     return bytes(document.output())
+
+
+def picture(*lines: str, kind: str = "PNG", more: Sequence[str] = ()) -> bytes:
+    """A picture of lines of text; in a TIFF a page of its own for each of `more`."""
+    file = BytesIO()
+    first, *others = [_drawn(lines), *(_drawn([line]) for line in more)]
+    first.save(file, kind, **({"save_all": True, "append_images": others} if others else {}))
+    return file.getvalue()
+
+
+def blank_picture(side: int) -> bytes:
+    """A PNG of some kilobytes that is as large as this when it is unpacked."""
+    file = BytesIO()
+    Image.new("1", (side, side), 1).save(file, "PNG")
+    return file.getvalue()
+
+
+def _drawn(lines: Sequence[str]) -> Image.Image:
+    image = Image.new("RGB", (1000, 60 + 70 * len(lines)), "white")
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(image).text((30, 30 + 70 * number), line, "black", ImageFont.load_default(40))
+    return image
+
+
+def scanned_pdf(*pages: str | bytes) -> bytes:
+    """A page for each text, and one for each picture."""
+    document = FPDF()
+    document.set_font("Helvetica", size=11)
+    for page in pages:
+        document.add_page()
+        if isinstance(page, bytes):
+            document.image(BytesIO(page), w=180)
+        else:
+            document.multi_cell(0, 6, page)
+    return bytes(document.output())
+
+
+def packed(members: Mapping[str, str]) -> bytes:
+    """A ZIP archive."""
+    file = BytesIO()
+    with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def word_of(text: str, head: str = "") -> bytes:
+    """The least Word file, with what the text is in its XML."""
+    main = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    types = '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>'
+    body = f"<w:body><w:p><w:r>{text}</w:r></w:p></w:body>"
+    document = f'{head}<w:document xmlns:w="{main}">{body}</w:document>'
+    return packed({"[Content_Types].xml": types, "word/document.xml": document})
 
 
 def _saved(document: object) -> bytes:

@@ -1,9 +1,12 @@
 """Where documents are cut: along headings first, then blocks, then rows, items, lines, sentences, words."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from ingest.blocks import Block, Extraction
+from ingest.blocks import Block, Extraction, plain_blocks
 from ingest.chunking import TextChunk, chunk
+from ingest.counting import AT_ONCE, LONGEST_PIECE
 from tests.unit.ingest.support import chunks_of, table, word_piece_spans, word_spans
 
 
@@ -89,10 +92,40 @@ def test_the_header_row_is_found_below_a_title_row() -> None:
     assert {item.context for item in chunks[1:]} == {lines[0]}
 
 
-def test_a_header_row_too_long_for_later_chunks_is_left_out_of_them() -> None:
+def test_a_row_too_wide_for_a_chunk_is_cut_and_each_part_has_the_header_of_its_cells_and_its_first_cell() -> (
+    None
+):
     chunks = chunks_of(table(40, columns=20), limit=150)
     assert all(item.tokens <= 150 for item in chunks)
-    assert {item.context for item in chunks} == {""}
+    (found,) = [item for item in chunks if "r7c17 " in item.text]
+    assert found.context.startswith("Column 0: r7c0\n| Column ")
+    names = found.context.split("\n")[1].strip("| ").split(" | ")
+    cells = found.text.strip("| ").split(" | ")
+    assert f"Column {17}" == names[cells.index("r7c17")]
+    assert len(names) == len(cells)
+
+
+def test_a_table_behind_another_does_not_go_under_its_header() -> None:
+    other = "| Name | Value |\n| --- | --- |\n" + "\n".join(f"| name {n} | value {n} |" for n in range(40))
+    for item in chunks_of(f"{table(40, columns=2)}\n\nBetween.\n\n{other}", limit=100):
+        if "value 3" in item.text and "| Name | Value |" not in item.text:
+            assert item.context == "| Name | Value |"
+
+
+def test_a_text_of_any_length_is_chunked_in_windows() -> None:
+    longest, asked, counted = 0, 0, word_spans()
+
+    def spans(texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        nonlocal longest, asked
+        longest, asked = max(longest, *map(len, texts)), asked + 1
+        return counted(texts)
+
+    text = "word " * 300_000
+    found = chunk(Extraction(text, plain_blocks(text), "text/plain"), spans, limit=200)
+    assert longest <= LONGEST_PIECE
+    assert asked > len(text) / AT_ONCE
+    assert sum(item.text.count("word") for item in found) == 300_000
+    assert all(item.tokens <= 200 for item in found)
 
 
 def test_code_that_fits_is_whole_and_else_cut_between_lines() -> None:

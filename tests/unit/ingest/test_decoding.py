@@ -82,10 +82,20 @@ def test_line_ends_become_one_kind() -> None:
         "\udfff",
         "\U000e0001",
         "\U000e0041",
+        "\U000e0101",  # a selector that can carry a byte
+        "\u200b",
+        "\u202e",  # turns the reading direction round
+        "\u2062",
+        "\xad",
     ],
 )
 def test_what_nobody_sees_is_taken_out(char: str) -> None:
     assert scrub(f"vis{char}ible\ttext\n") == "visible\ttext\n"
+
+
+@pytest.mark.parametrize("word", ["ক্‌ষ", "ক্‍ষ", "👩‍🚒", "❤️", "نمی‌شود"])
+def test_joiners_that_shape_letters_and_emoji_stay(word: str) -> None:
+    assert scrub(word) == word
 
 
 def test_orders_in_tag_characters_are_taken_out() -> None:

@@ -153,7 +153,7 @@ def test_a_pdf_is_read_with_its_pages_and_headings(read: Read) -> None:
 
 def test_a_page_without_text_is_told(read: Read) -> None:
     found = read("scan.pdf", files.pdf(f"One\n{SENTENCE}", "", f"Three\n{SENTENCE}"))
-    assert list(found.warnings) == ["No text on page 2: if it shows text, it is a picture of it."]
+    assert list(found.warnings) == ["No text on page 2: nothing was recognised on it either."]
     assert {block.page for block in found.blocks} == {1, 3}
 
 
@@ -164,7 +164,7 @@ def test_a_message_is_read_part_by_part_in_the_encoding_of_each(read: Read) -> N
         "Es kostet 5 €.\r\n\r\nViele Grüße!\r\n"
     )
     found = read("mail.eml", message.encode("iso-8859-15"))
-    assert found.text.startswith("**Subject**: R&D\n\n**From**: ")
+    assert found.text.startswith("# R&D\n\nFrom: Ana <ana@example.org>\nTo: bo@example.org\n\nEs")
     assert found.text.rstrip().endswith("Es kostet 5 €.\n\nViele Grüße!")
 
 
