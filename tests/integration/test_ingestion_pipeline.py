@@ -85,7 +85,7 @@ async def test_a_warning_of_the_reader_is_told_by_the_job(stand: Stand) -> None:
     await stand.work()
     job = await stand.job(job_id)
     assert job.state == "succeeded"
-    assert job.warnings == ["No text on page 2: if it shows text, it is a picture of it."]
+    assert job.warnings == ["No text on page 2: nothing was recognised on it either."]
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_of_a_pdf_only_the_scanned_pages_are_recognised(read: Read) -> None:
     by_page: dict[int | None, str] = {}
     for block in found.blocks:
         by_page[block.page] = by_page.get(block.page, "") + found.text[block.start : block.end]
-    assert sorted(by_page) == [1, 2, 4]
+    assert set(by_page) == {1, 2, 4}
     assert LINE in by_page[2]
     assert by_page[1].split() == PARAGRAPH.split()
     assert found.pages == 4

@@ -37,7 +37,7 @@ def test_a_quote_that_nobody_closed_does_not_swallow_the_rest(read: Read) -> Non
 
 def test_every_sheet_is_a_heading_with_its_table_below(read: Read) -> None:
     day = date(2026, 3, 5)
-    rows = [["Item", "Since"], ["Lens | wide", day], [None, None], ["Bag_1", day]]
+    rows: list[list[object]] = [["Item", "Since"], ["Lens | wide", day], [None, None], ["Bag_1", day]]
     found = read("stock.xlsx", files.workbook({"Stock": rows, "Prices": [["Item", "Price"], ["Lens", 12.5]]}))
     assert found.text == (
         "## Stock\n\n| Item | Since |\n| --- | --- |\n| Lens \\| wide | 2026-03-05 |\n| Bag_1 | 2026-03-05 |\n\n"
@@ -47,7 +47,8 @@ def test_every_sheet_is_a_heading_with_its_table_below(read: Read) -> None:
 
 
 def test_a_sheet_without_end_is_cut_short_with_a_warning_and_keeps_its_header(read: Read) -> None:
-    rows: list[list[object]] = [["Number", "Square"], *([n, n * n] for n in range(1_000))]
+    rows: list[list[object]] = [["Number", "Square"]]
+    rows += [[n, n * n] for n in range(1_000)]
     text = "\n".join(",".join(map(str, row)) for row in rows)
     for name, data in [("a.xlsx", files.workbook({"Squares": rows})), ("a.csv", text.encode())]:
         found = read(name, data, Limits(rows=100))
