@@ -23,6 +23,8 @@ _MAKE_WEBHOOK_SECRET = "Make one with `echo whsec_$(openssl rand -base64 32)`, a
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - translated, not bound
 PACKAGE_DIR = Path(__file__).resolve().parent
+WEB_BUNDLE = PACKAGE_DIR / "web" / "dist"
+"""The built pages, where they are built."""
 
 
 def _shipped(checkout_path: str, bundled_name: str) -> Path:

@@ -7,9 +7,7 @@ from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from rag_service.settings import PACKAGE_DIR
-
-BUNDLE = PACKAGE_DIR / "web" / "dist"
+from rag_service.settings import WEB_BUNDLE
 
 PAGE_HEADERS = {
     "Content-Security-Policy": (
@@ -30,7 +28,7 @@ class _Assets(StaticFiles):
     """Files of the bundle; a bundle that is not there yet may come while we run."""
 
     async def check_config(self) -> None:
-        if not BUNDLE.is_dir():
+        if not WEB_BUNDLE.is_dir():
             raise HTTPException(404, _NOT_BUILT)
         await super().check_config()
 
@@ -40,17 +38,17 @@ def install(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     async def chat_page(request: Request) -> Response:
-        return _file(BUNDLE / "index.html", PAGE_HEADERS)
+        return _file(WEB_BUNDLE / "index.html", PAGE_HEADERS)
 
     @app.get("/admin", include_in_schema=False)
     async def console_page(request: Request) -> Response:
-        return _file(BUNDLE / "admin.html", PAGE_HEADERS)
+        return _file(WEB_BUNDLE / "admin.html", PAGE_HEADERS)
 
     @app.get("/widget.js", include_in_schema=False)
     async def widget_script(request: Request) -> Response:
-        return _file(BUNDLE / "widget.js", WIDGET_HEADERS)
+        return _file(WEB_BUNDLE / "widget.js", WIDGET_HEADERS)
 
-    app.mount("/assets", _Assets(directory=BUNDLE / "assets", check_dir=False), name="assets")
+    app.mount("/assets", _Assets(directory=WEB_BUNDLE / "assets", check_dir=False), name="assets")
 
 
 def _file(path: Path, headers: dict[str, str]) -> Response:
