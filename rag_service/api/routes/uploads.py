@@ -52,8 +52,8 @@ async def upload_documents(
     once: OnceOnly,
     on_conflict: Annotated[OnConflict | None, Query(description="as the field of the form")] = None,
 ) -> UploadAnswer:
-    """Hand up to 200 files in, all of them or none. They are read in the background: follow the jobs to see when they can be
-    asked. With an `Idempotency-Key` the same upload can be sent again safely."""
+    """Hand up to 200 files in, all of them or none. They are read in the background: follow the jobs to see when
+    they can be asked. With an `Idempotency-Key` the same upload can be sent again safely."""
     if form.on_conflict and on_conflict and form.on_conflict != on_conflict:
         raise InvalidInput("on_conflict is given twice, in the address and in the form, and differs.")
     handling = Handling(form.on_conflict or on_conflict or "version", form.metadata, form.tags)
