@@ -6,6 +6,7 @@ under one embedding model; an entry is a chunk's id and its vector, nothing else
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeVar
@@ -246,7 +247,9 @@ class ChromaIndex:
                 self._collections[name] = found
                 try:
                     return await act(found)
-                except NotFoundError:
+                except ChromaError as error:
+                    if not _is_gone(error):
+                        raise
                     # It was deleted behind our back, and may be there again under another id.
                     self._collections.pop(name, None)
             raise VectorIndexUnavailable("The vector index is being changed; try again in a moment.")
@@ -264,6 +267,11 @@ class ChromaIndex:
             embedding_function=None,
             configuration={"hnsw": {"space": "cosine", "ef_construction": 128, "ef_search": 128}},
         )
+
+
+def _is_gone(error: ChromaError) -> bool:
+    """Whether the collection was deleted, be it a moment ago: Chroma then misses one of its segments."""
+    return isinstance(error, NotFoundError) or re.search(r"Missing \w+ segment", str(error)) is not None
 
 
 def _base_url(url: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, async_playwright
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
 from rag_service.settings import PACKAGE_DIR
 from rag_service.supervisor.chroma import LocalChroma
@@ -33,7 +33,10 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 QUESTION = "What is the moon made of?"
-SECONDS = 8
+SECONDS = 20
+"""How long anything is waited for: a machine may be busy with much else."""
+
+expect.set_options(timeout=SECONDS * 1000)
 
 
 @pytest.fixture(scope="session", autouse=True)

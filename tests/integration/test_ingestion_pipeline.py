@@ -63,12 +63,12 @@ async def test_a_job_tells_its_state_and_progress_while_it_runs(stand: Stand) ->
         assert (job.state, job.done, job.total) == ("embedding", 0, count)
         embedder.let_go()
         job = await stand.until(job_id, lambda job: job.done > 0)
-        assert (job.state, job.done) == ("embedding", BATCH)
+        assert job.state == "embedding" and job.done in (BATCH, 10)  # two batches are under way at once
         embedder.let_go()
         job = await stand.until(job_id, lambda job: job.state == "succeeded")
     assert job.done == job.total == count
     assert len(await stand.vector_ids()) == count
-    assert embedder.batches == [BATCH, 10]
+    assert sorted(embedder.batches) == [10, BATCH]
 
 
 async def test_what_is_said_twice_is_embedded_once(stand: Stand) -> None:
