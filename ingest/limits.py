@@ -2,10 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:  # the reader starts without what settings need
-    from rag_service.settings import Settings
 
 SHARE_FOR_PICTURES = 0.8
 """Of its time, a file's reader spends at most so much on recognising text: what was read by then is kept."""
@@ -21,17 +17,6 @@ class Limits:
     text_mb: int = 200
     rows: int = 100_000
     ocr_languages: str = "eng+ben"
-
-    @classmethod
-    def of(cls, settings: "Settings") -> Self:
-        return cls(
-            seconds=settings.extract_seconds,
-            cpu_seconds=settings.extract_cpu_seconds,
-            memory_mb=settings.extract_memory_mb,
-            text_mb=settings.extract_text_mb,
-            rows=settings.extract_rows,
-            ocr_languages=settings.ocr_languages,
-        )
 
 
 class Budget:
