@@ -7,25 +7,20 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import numpy as np
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from ingest.blocks import Extraction
 from ingest.chunking import TextChunk, chunk
 from ingest.sandbox import Extractor
-from ingest.upserts import GatheredUpserts
+from ingest.storing import Cut, Store, Upsert
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.models import Job
-from rag_service.db.repositories.chunks import Chunks, Embeddings
-from rag_service.db.repositories.documents import Documents, ToRead
-from rag_service.db.repositories.jobs import Jobs, LostLease
+from rag_service.db.repositories.jobs import LostLease
 from rag_service.db.repositories.stale_vectors import Stale
+from rag_service.db.repositories.steps import Reached, Readable
 from rag_service.errors import DatabaseUnavailable, NotFound
 from rag_service.knowledge.embeddings import Embedder, Vectors
-from rag_service.knowledge.model_check import check_can_store
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 logger = logging.getLogger(__name__)
@@ -51,6 +46,9 @@ class Progress:
     total: int = 0
     warnings: list[str] = field(default_factory=list)
 
+    def of(self, job: Job) -> Reached:
+        return Reached(job, self.state, self.done, self.total, list(self.warnings))
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -63,11 +61,12 @@ class Pipeline:
     extractor: Extractor
     chunk_tokens: int
     lease: timedelta
-    _upserts: GatheredUpserts = field(init=False)
+    _store: Store = field(init=False)
     _large: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_upserts", GatheredUpserts(self.vectors))
+        store = Store(self.database, self.vectors, self.embedder.fingerprint, self.lease)
+        object.__setattr__(self, "_store", store)
 
     async def run(self, job: Job) -> None:
         """Do a claimed job to its end.
@@ -83,18 +82,21 @@ class Pipeline:
         chunks: Sequence[TextChunk] = ()
         try:
             async with self._leased(job, progress):
-                file = await self._load(job)
+                file = await self._store.read(job)
                 async with self._alone_if_large(file.size):
                     extraction = await self.extractor.extract(self.blobs.path(file.blob), file.name)
                     progress.state, progress.warnings = "chunking", list(extraction.warnings)
-                    limit = min(file.chunk_tokens or self.chunk_tokens, self.embedder.max_tokens)
+                    wanted = file.knowledge_base.chunk_tokens or self.chunk_tokens
+                    limit = min(wanted, self.embedder.max_tokens)
                     chunks = await asyncio.to_thread(
                         chunk, extraction, self.embedder.token_spans, limit=limit
                     )
                     await self._embed_and_store(job, chunks, progress)
                 progress.state = "storing"
             # Behind the lease: the job's own end must not look like its loss to the renewal.
-            await self._activate(job, extraction, chunks)
+            await self._store.activate(
+                Readable(job, extraction.media_type, extraction.title, extraction.pages, len(chunks))
+            )
         except (LostLease, NotFound):
             await self._leave(job, chunks)
             raise
@@ -117,8 +119,7 @@ class Pipeline:
             while True:
                 await asyncio.sleep(seconds)
                 try:
-                    async with self.database.transaction() as session:
-                        await self._write(session, job, progress)
+                    await self._store.advance(progress.of(job))
                 except LostLease:
                     lost = True
                     if work is not None:
@@ -140,31 +141,13 @@ class Pipeline:
                 raise LostLease("The lease of this job was lost.") from None
             raise
 
-    async def _write(self, session: AsyncSession, job: Job, progress: Progress) -> None:
-        await Jobs(session).advance(
-            job,
-            progress.state,
-            done=progress.done,
-            total=progress.total,
-            warnings=progress.warnings,
-            lease=self.lease,
-        )
-
-    async def _load(self, job: Job) -> ToRead:
-        async with self.database.transaction() as session:
-            await check_can_store(session, job.knowledge_base_id, self.embedder.fingerprint)
-            return await Documents(session).to_read(job.version_id)
-
     async def _embed_and_store(self, job: Job, chunks: Sequence[TextChunk], progress: Progress) -> None:
         """Store the chunks, and a vector of each.
 
         Chunks go by length, so that a batch holds texts of one size and little is padding.
         """
         progress.state, progress.total = "embedding", len(chunks)
-        async with self.database.transaction() as session:
-            # Holds the job's row: the document cannot be erased, nor the job taken over, before the chunks are in.
-            await self._write(session, job, progress)
-            await Chunks(session).replace(job.version_id, (_row(job.version_id, item) for item in chunks))
+        await self._store.place(Cut(progress.of(job), chunks))
         contents = _by_content(chunks)
         places = asyncio.Semaphore(AT_ONCE)
 
@@ -173,38 +156,21 @@ class Pipeline:
                 vectors = await self._vectors_of([items[0] for items in batch])
                 ids = [item.id_in(job.version_id) for items in batch for item in items]
                 repeated = np.repeat(vectors, [len(items) for items in batch], axis=0)
-                await self._upserts.upsert(self._collection(job), ids, repeated)
+                await self._store.upsert(Upsert(self._collection(job), ids, repeated))
                 progress.done += len(ids)
 
         await _all(store(contents[at : at + BATCH]) for at in range(0, len(contents), BATCH))
 
     async def _vectors_of(self, chunks: Sequence[TextChunk]) -> Vectors:
         """Their vectors; what has none yet is embedded, and kept."""
-        model = self.embedder.fingerprint
-        async with self.database.transaction() as session:
-            known = await Embeddings(session).load(model, [item.content_hash for item in chunks])
+        known = dict(await self._store.known([item.content_hash for item in chunks]))
         missing = [item for item in chunks if item.content_hash not in known]
         if missing:
             vectors = await self.embedder.embed_texts([item.embedded for item in missing])
             new = {item.content_hash: vector for item, vector in zip(missing, vectors, strict=True)}
-            async with self.database.transaction() as session:
-                await Embeddings(session).save(model, new)
+            await self._store.keep(new)
             known |= new
         return np.stack([known[item.content_hash] for item in chunks])
-
-    async def _activate(self, job: Job, extraction: Extraction, chunks: Sequence[TextChunk]) -> None:
-        """Flip the document to this version and end the job, in one transaction; the old one's vectors are to go."""
-        async with self.database.transaction() as session:
-            await check_can_store(session, job.knowledge_base_id, self.embedder.fingerprint)
-            await Jobs(session).finish(job, "succeeded")
-            documents = Documents(session)
-            current = await documents.version(job.version_id)
-            current.media_type = extraction.media_type
-            current.title = extraction.title
-            current.pages = extraction.pages
-            unwanted = await documents.activate(current, chunk_count=len(chunks))
-            if unwanted is not None:
-                await Stale(session).enter(self._collection(job), await Chunks(session).ids_of(unwanted))
 
     async def _leave(self, job: Job, chunks: Sequence[TextChunk]) -> None:
         """What this run has stored is stale, unless another run or the active version wants the same."""
@@ -236,20 +202,3 @@ def _by_content(chunks: Sequence[TextChunk]) -> list[list[TextChunk]]:
     for item in chunks:
         groups.setdefault(item.content_hash, []).append(item)
     return sorted(groups.values(), key=lambda items: items[0].tokens)
-
-
-def _row(version_id: UUID, item: TextChunk) -> dict[str, object]:
-    return {
-        "id": item.id_in(version_id),
-        "version_id": version_id,
-        "ordinal": item.ordinal,
-        "text": item.text,
-        "headings": list(item.headings),
-        "context": item.context,
-        "page": item.page,
-        "page_end": item.page_end,
-        "char_start": item.start,
-        "char_end": item.end,
-        "tokens": item.tokens,
-        "content_hash": item.content_hash,
-    }

@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 2.0
 """How often the queue is looked at without being woken: for retries that fall due and leases that run out."""
 
+ERASE_PAUSE_SECONDS = 0.2
+"""Least pause before it is looked again for what was deleted: a worker is also woken for each of many uploads."""
+
 MISMATCH_DELAY = timedelta(seconds=10)
 """When a job is looked at again that this worker's embedding model was not right for."""
 
@@ -143,7 +146,7 @@ class Worker:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self.wake()
+        self._woken.set()
 
     async def _until_there_may_be_more(self) -> None:
         with suppress(TimeoutError):
@@ -158,6 +161,7 @@ class Worker:
                     pass
             except Unavailable as error:
                 logger.warning("what was deleted cannot be erased yet", extra={"reason": error.detail})
+            await asyncio.sleep(ERASE_PAUSE_SECONDS)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_SECONDS):
                     await self._erasing.wait()

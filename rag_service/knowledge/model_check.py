@@ -40,8 +40,14 @@ async def check_can_store(session: AsyncSession, knowledge_base_id: UUID, finger
         EmbeddingModelMismatch: they are of another, perhaps since a moment ago.
     """
     found = await Consistency(session).models(knowledge_base_id, hold="share")
-    if found is not None and fingerprint != found.embedding_model:
-        raise _mismatch(found, fingerprint)
+    if found is not None:
+        check_is_model(found, fingerprint)
+
+
+def check_is_model(knowledge_base: KnowledgeBase, fingerprint: str) -> None:
+    """As `check_can_store`, of a knowledge base that was just read, and for this moment only."""
+    if fingerprint != knowledge_base.embedding_model:
+        raise _mismatch(knowledge_base, fingerprint)
 
 
 def _mismatch(found: KnowledgeBase, fingerprint: str) -> EmbeddingModelMismatch:

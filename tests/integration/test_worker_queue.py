@@ -14,6 +14,7 @@ from ingest.worker import listen
 from rag_service.db.engine import Database
 from rag_service.db.models import Job
 from rag_service.db.repositories.jobs import Jobs, LostLease
+from rag_service.db.repositories.steps import Reached, Steps
 from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.vectors import ChromaIndex
 from rag_service.settings import Settings
@@ -167,7 +168,6 @@ async def test_a_stale_claim_can_write_nothing(stand: Stand) -> None:
     assert stale is not None and fresh is not None
     assert (stale.id, stale.fence, fresh.fence) == (fresh.id, 1, 2)
     writes: list[Callable[[Jobs], Awaitable[None]]] = [
-        lambda jobs: jobs.advance(stale, "storing", done=1, total=1, lease=timedelta(seconds=9)),
         lambda jobs: jobs.finish(stale, "succeeded"),
         lambda jobs: jobs.hand_back(stale, after=timedelta(0), code="x", detail="x"),
     ]
@@ -175,8 +175,11 @@ async def test_a_stale_claim_can_write_nothing(stand: Stand) -> None:
         with pytest.raises(LostLease):
             async with stand.database.transaction() as session:
                 await write(Jobs(session))
+    async with stand.database.transaction() as session:
+        both = [Reached(job, "storing", 1, 1) for job in (stale, fresh)]
+        assert await Steps(session).advance(both, lease=timedelta(seconds=9)) == {fresh.id}
     job = await stand.job(fresh.id)
-    assert (job.state, job.fence, job.done) == ("extracting", 2, 0)
+    assert (job.state, job.fence, job.done) == ("storing", 2, 1)
 
 
 async def test_two_workers_at_once_do_each_of_twenty_jobs_once(stand: Stand) -> None:

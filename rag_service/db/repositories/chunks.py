@@ -33,9 +33,9 @@ class Chunks:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def replace(self, version_id: UUID, rows: Iterable[dict[str, Any]]) -> None:
-        """Make these the chunks of a version. Run again after a crash, it leaves the same rows."""
-        await self._session.execute(delete(Chunk).where(Chunk.version_id == version_id))
+    async def replace(self, version_ids: Sequence[UUID], rows: Iterable[dict[str, Any]]) -> None:
+        """Make these the chunks of those versions. Run again after a crash, it leaves the same rows."""
+        await self._session.execute(delete(Chunk).where(Chunk.version_id.in_(version_ids)))
         coming = iter(rows)
         while part := list(islice(coming, ROWS_AT_ONCE)):
             await self._session.execute(insert(Chunk), part)

@@ -53,16 +53,6 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class ToRead:
-    """A version that is to be read, and how: `chunk_tokens` is its knowledge base's own limit, if it has one."""
-
-    blob: str
-    size: int
-    name: str
-    chunk_tokens: int | None
-
-
-@dataclass(frozen=True)
 class Erasable:
     """What is left of a deleted document. Its vectors are in the collections of the models named; `blobs` are its
     alone."""
@@ -182,24 +172,6 @@ class Documents:
             raise _no_such_document()
         return found
 
-    async def to_read(self, version_id: UUID) -> ToRead:
-        """What a worker needs of a version. Raises NotFound where its document was deleted."""
-        row = (
-            await self._session.execute(
-                select(DocumentVersion.blob, DocumentVersion.size, Document.name, KnowledgeBase.chunk_tokens)
-                .join(Document, Document.id == DocumentVersion.document_id)
-                .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
-                .where(
-                    DocumentVersion.id == version_id,
-                    Document.deleted_at.is_(None),
-                    KnowledgeBase.deleted_at.is_(None),
-                )
-            )
-        ).first()
-        if row is None:
-            raise NotFound("There is no such document.", code="document_not_found")
-        return ToRead(*row)
-
     async def page(
         self, knowledge_base_id: UUID, *, after: UUID | None, limit: int
     ) -> list[tuple[Document, DocumentVersion | None, Job | None]]:
@@ -236,13 +208,6 @@ class Documents:
             )
         ).first()
         return (row[0], row[1]) if row else (None, None)
-
-    async def version(self, version_id: UUID) -> DocumentVersion:
-        """Raises NotFound where there is none."""
-        found = await self._session.get(DocumentVersion, version_id)
-        if found is None:
-            raise NotFound("There is no such version.", code="version_not_found")
-        return found
 
     async def delete(self, document_id: UUID) -> None:
         """Hide a document at once and cancel what is being done with it; the worker erases it soon after.
@@ -337,29 +302,3 @@ class Documents:
                     ~exists().where(Chunk.content_hash == Embedding.content_hash),
                 )
             )
-
-    async def activate(self, version: DocumentVersion, *, chunk_count: int) -> UUID | None:
-        """Make a version what its document says, in the caller's transaction.
-
-        Returns the version that is unwanted from then on, if any: the one it takes the place of, or
-        the version itself where a newer one is active already, since the last upload wins.
-
-        Raises:
-            NotFound: the document was deleted, and a delete wins over both.
-        """
-        document = await self._session.get(
-            Document, version.document_id, with_for_update=True, populate_existing=True
-        )
-        if document is None or document.deleted_at is not None:
-            raise _no_such_document()
-        version.state = "ready"
-        version.chunk_count = chunk_count
-        previous = document.active_version_id
-        if previous == version.id:
-            return None
-        active = await self._session.get(DocumentVersion, previous) if previous else None
-        if active is not None and active.number > version.number:
-            return version.id
-        document.active_version_id = version.id
-        version.activated_at = datetime.now(UTC)
-        return previous

@@ -153,26 +153,6 @@ class Jobs:
         """Celery could not be told of these after all."""
         await self._session.execute(update(Job).where(Job.id.in_(job_ids)).values(dispatched_at=None))
 
-    async def advance(
-        self,
-        job: Job,
-        state: str,
-        *,
-        done: int,
-        total: int,
-        warnings: Sequence[str] = (),
-        lease: timedelta,
-    ) -> None:
-        """Record where the work is, and renew the lease. Raises LostLease if the job is no longer this worker's."""
-        await self._fenced(
-            job,
-            state=state,
-            done=done,
-            total=total,
-            warnings=list(warnings),
-            lease_until=func.now() + lease,
-        )
-
     async def finish(
         self, job: Job, state: str, *, code: str | None = None, detail: str | None = None
     ) -> None:
