@@ -42,6 +42,9 @@ ERASE_PAUSE_SECONDS = 0.2
 MISMATCH_DELAY = timedelta(seconds=10)
 """When a job is looked at again that this worker's embedding model was not right for."""
 
+NICENESS = 5
+"""Of embedding: questions go first. The rest of the worker gives way to nobody, or leases would run out."""
+
 READERS = 2
 """Files that are read at the same time, each in a process: while one is, others wait and embed."""
 
@@ -342,7 +345,9 @@ async def ready_worker(settings: Settings) -> AsyncIterator[Ready]:
     url = settings.database_url.get_secret_value()
     database = Database(url, pool=settings.worker_jobs + 4, application="rag-worker")
     try:
-        loading: asyncio.Task[Embedder] = asyncio.create_task(asyncio.to_thread(load_embedder, settings))
+        loading: asyncio.Task[Embedder] = asyncio.create_task(
+            asyncio.to_thread(load_embedder, settings, niceness=NICENESS)
+        )
         await migrate(database)
         embedder = await loading
         # The first batch is slow, as the precision is measured with it: better now than in the first job.

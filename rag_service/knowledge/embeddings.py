@@ -96,8 +96,10 @@ def built_in_model() -> Path:
     return folder
 
 
-def load_embedder(settings: Settings) -> Embedder:
+def load_embedder(settings: Settings, *, niceness: int = 0) -> Embedder:
     """The embedder that the settings name. Takes seconds for a local model: call it off the event loop.
+
+    Texts to store are embedded at `niceness`, where it is done on this machine.
 
     Raises:
         ConfigurationError: there is no such model, or it cannot be loaded.
@@ -110,5 +112,5 @@ def load_embedder(settings: Settings) -> Embedder:
     from rag_service.knowledge.local_embedder import LocalEmbedder
 
     if name == BUILT_IN:
-        return LocalEmbedder(built_in_model(), label=f"{BUILT_IN}@{BUILT_IN_SHA256[:8]}")
-    return LocalEmbedder(name)
+        return LocalEmbedder(built_in_model(), label=f"{BUILT_IN}@{BUILT_IN_SHA256[:8]}", niceness=niceness)
+    return LocalEmbedder(name, niceness=niceness)

@@ -29,7 +29,7 @@ async def test_what_comes_while_a_request_is_under_way_shares_the_next() -> None
     first = asyncio.create_task(gathered(1))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert await asyncio.gather(first, gathered(2), gathered(3)) == [2, 4, 6]
+    assert list(await asyncio.gather(first, gathered(2), gathered(3))) == [2, 4, 6]
     assert together.calls == [[1], [2, 3]]
 
 
