@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from rag_service.errors import StorageFull, TooLarge
@@ -57,9 +58,8 @@ class BlobStore:
         name = uuid4().hex
         final = self.path(name)
         temporary = final.with_suffix(".part")
-        await asyncio.to_thread(temporary.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
         digest, size = hashlib.sha256(), 0
-        file = await asyncio.to_thread(temporary.open, "xb")
+        file = await asyncio.to_thread(_new_file, temporary)
         try:
             async for chunk in chunks:
                 size += len(chunk)
@@ -69,10 +69,7 @@ class BlobStore:
                     )
                 digest.update(chunk)
                 await asyncio.to_thread(file.write, chunk)
-            file.flush()
-            await asyncio.to_thread(os.fsync, file.fileno())
-            file.close()
-            temporary.rename(final)
+            await asyncio.to_thread(_finish, file, final)
         finally:
             # First: closing writes what is buffered, and fails again where there is no room for it.
             temporary.unlink(missing_ok=True)
@@ -90,6 +87,19 @@ class BlobStore:
 
     def delete(self, name: str) -> None:
         self.path(name).unlink(missing_ok=True)
+
+
+def _new_file(path: Path) -> BinaryIO:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path.open("xb")
+
+
+def _finish(file: BinaryIO, final: Path) -> None:
+    """Have it on the disk before it has its name."""
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()
+    Path(file.name).rename(final)
 
 
 async def read_file(path: Path, size: int = 1024 * 1024) -> AsyncIterator[bytes]:

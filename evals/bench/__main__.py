@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import tempfile
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,24 +13,40 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evals.bench import beside_ingestion, first_delta, ingestion, small_files
-from evals.bench.stack import serving
+from evals.bench import beside_ingestion, first_delta, ingestion, large_files, reupload, small_files
+from evals.bench.stack import Running, serving
 from rag_service.testing.model_server import ModelServer
 
 console = Console()
 
 
-def measure() -> dict[str, Any]:
-    """Run everything on one server, then start it a second time."""
+Part = Callable[[Running], dict[str, Any]]
+
+
+def parts(model_url: str) -> dict[str, Part]:
+    """What can be measured on a running server, in the order in which it is."""
+    return {
+        "ingestion": ingestion.measure,
+        "first_delta": lambda server: first_delta.measure(server, model_url),
+        "beside_ingestion": beside_ingestion.measure,
+        "small_files": small_files.measure,
+        "reupload": reupload.measure,
+        "large_files": large_files.measure,
+    }
+
+
+def measure(only: Collection[str]) -> dict[str, Any]:
+    """Run the parts on one server, then start it a second time."""
     with tempfile.TemporaryDirectory(prefix="rag-bench-") as folder, ModelServer() as model:
         state = Path(folder) / "state"
         env = {"OPENAI_BASE_URL": model.base_url}
-        with console.status("Ingesting…"), serving(state, **env) as server:
+        results: dict[str, Any] = {}
+        with serving(state, **env) as server:
             first_start = server.ready_seconds
-            results: dict[str, Any] = {"ingestion": ingestion.measure(server)}
-            results["first_delta"] = first_delta.measure(server, model.base_url)
-            results["beside_ingestion"] = beside_ingestion.measure(server)
-            results["small_files"] = small_files.measure(server)
+            for name, part in parts(model.base_url).items():
+                if name in only:
+                    with console.status(f"Measuring {name}…"):
+                        results[name] = part(server)
         with console.status("Starting a second time…"), serving(state, **env) as server:
             results["start"] = {
                 "first_seconds": round(first_start, 1),
@@ -51,8 +68,10 @@ def flat(results: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m evals.bench", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("bench.json"))
-    output = parser.parse_args().output
-    results = measure()
+    names = list(parts(""))
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="leave out the other parts")
+    asked = parser.parse_args()
+    output, results = asked.output, measure(asked.only)
     report = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {

@@ -42,9 +42,9 @@ def made_up_text(size: int, *, seed: int = 7) -> str:
 def measure(server: Running) -> dict[str, Any]:
     """Upload one large text, and time until it can be asked; then encode a sample of its chunks plainly."""
     text = made_up_text(MEGABYTES * 1024 * 1024)
-    _upload(server, "warm-up.txt", "The worker may still be starting when the server is ready.")
+    upload(server, "warm-up.txt", "The worker may still be starting when the server is ready.")
     started = time.perf_counter()
-    job = _upload(server, "bench.txt", text)
+    job = upload(server, "bench.txt", text)
     seconds = time.perf_counter() - started
     chunks = chunk_texts(server.http, job["document_id"])
     rate = len(chunks) / seconds
@@ -61,7 +61,7 @@ def measure(server: Running) -> dict[str, Any]:
     }
 
 
-def _upload(server: Running, name: str, text: str) -> dict[str, Any]:
+def upload(server: Running, name: str, text: str) -> dict[str, Any]:
     """Upload a text and wait until it can be asked."""
     answer = server.http.post(
         "/api/v1/knowledge-bases/default/documents", files=[("files", (name, text.encode()))]

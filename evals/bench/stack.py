@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +28,30 @@ class Running:
         """Resident megabytes of each process; PostgreSQL's many are one line (shared memory counted once)."""
         sizes: dict[str, float] = {}
         for process in [self.process, *self.process.children(recursive=True)]:
-            line = " ".join(process.cmdline())
-            name = next((label for mark, label in _NAMES if mark in line), "other")
-            full = process.memory_full_info()
+            try:
+                name, full = _name(process), process.memory_full_info()
+            except psutil.NoSuchProcess:  # a reader or a backend that has just ended
+                continue
             sizes[name] = sizes.get(name, 0.0) + (full.pss if name == "postgres" else full.rss) / 2**20
         return {name: round(size, 1) for name, size in sizes.items()}
+
+    def peaks(self) -> dict[str, float]:
+        """The most resident megabytes that api and worker had since `forget_peaks`."""
+        return {
+            name: int(_status(process)["VmHWM"].split()[0]) / 1024
+            for name, process in self._long_lived().items()
+        }
+
+    def forget_peaks(self) -> None:
+        for process in self._long_lived().values():
+            Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+
+    def _long_lived(self) -> dict[str, psutil.Process]:
+        found: dict[str, psutil.Process] = {}
+        for process in self.process.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                found[_name(process)] = process
+        return {name: found[name] for name in ("api", "worker")}
 
 
 _NAMES = (
@@ -43,6 +62,17 @@ _NAMES = (
     ("postgres", "postgres"),
     ("rag serve", "supervisor"),
 )
+
+
+def _name(process: psutil.Process) -> str:
+    line = " ".join(process.cmdline())
+    return next((label for mark, label in _NAMES if mark in line), "other")
+
+
+def _status(process: psutil.Process) -> dict[str, str]:
+    """What the kernel tells of a process."""
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
 def free_port() -> int:
