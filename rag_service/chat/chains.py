@@ -24,6 +24,7 @@ from rag_service.chat.events import Citation, Delta, Done, Event, Source, Source
 from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import transcript
 from rag_service.chat.prompts import Prompt
+from rag_service.chat.support import is_claimed, unsupported
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge.embeddings import Embedder
@@ -60,6 +61,12 @@ class Record:
                 self.text += text
             case Citation():
                 self.citations.append(event)
+
+    def unsupported(self) -> list[tuple[int, int]]:
+        """Spans of the sentences that no source supports."""
+        if not is_claimed(self.model, self.finish_reason):
+            return []
+        return unsupported(self.text, [one.answer_span for one in self.citations if one.supported])
 
     def elapsed(self) -> float:
         """Milliseconds since the turn began."""
@@ -194,6 +201,7 @@ class Answering:
             usage=record.usage,
             timings=rounded(record.timings),
             degraded=record.degraded,
+            unsupported=record.unsupported(),
         )
 
     def _sources(self, hits: Sequence[Hit]) -> list[Source]:

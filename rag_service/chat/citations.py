@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rag_service.chat.events import Citation, Delta, Source
+from rag_service.chat.support import supports
 from rag_service.knowledge.sentences import sentence_spans, words
 
 _MARK = re.compile(r"\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\]")
@@ -95,6 +96,7 @@ def cite(source: Source, claim: str, answer_span: tuple[int, int]) -> Citation:
         quote=source.text[start:end],
         source_span=(start, end),
         page=source.page,
+        supported=supports("\n".join([*source.headings, source.context, source.text]), claim),
     )
 
 

@@ -50,7 +50,8 @@ class Citation:
     """A claim of the answer, and the words of a source that it rests on.
 
     `answer_span` is [start, end) in the characters of the answer; `quote` stands verbatim at `source_span` of
-    the source's text.
+    the source's text. `supported` is false where the source does not say what the claim does, as far as matching can
+    tell.
     """
 
     name: ClassVar[str] = "citation"
@@ -61,11 +62,15 @@ class Citation:
     quote: str
     source_span: tuple[int, int]
     page: int | None
+    supported: bool = True
 
 
 @dataclass(frozen=True)
 class Done:
-    """The turn ended as it should. `finish_reason` is `stop`, `length`, `refused` or `stopped`."""
+    """The turn ended as it should. `finish_reason` is `stop`, `length`, `refused` or `stopped`.
+
+    `unsupported` are the spans of those sentences of the answer that no source was found to support.
+    """
 
     name: ClassVar[str] = "done"
     message_id: UUID
@@ -74,6 +79,7 @@ class Done:
     usage: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     degraded: bool = False
+    unsupported: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ async def _whole(run: Run) -> ChatAnswer:
                         finish_reason=event.finish_reason,
                         model=event.model,
                         degraded=event.degraded,
+                        unsupported=list(event.unsupported),
                         usage=event.usage,
                         timings=event.timings,
                     )

@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, computed_field
 
 from rag_service.api.schemas.base import Question, Request, Response, Slug
 from rag_service.api.schemas.filters import FiltersIn
+from rag_service.chat.support import is_claimed, unsupported
 
 
 class ChatRequest(Request):
@@ -31,6 +32,7 @@ class CitationOut(Response):
     quote: str
     source_span: tuple[int, int]
     page: int | None
+    supported: bool = Field(default=True, description="false: the source was not found to say so")
 
 
 class SourceOut(Response):
@@ -57,6 +59,9 @@ class ChatAnswer(Response):
     finish_reason: str
     model: str
     degraded: bool
+    unsupported: list[tuple[int, int]] = Field(
+        default=[], description="spans of the sentences that no source was found to support"
+    )
     usage: dict[str, Any]
     timings: dict[str, float]
 
@@ -84,3 +89,12 @@ class MessageOut(Response):
     finish_reason: str | None
     error_code: str | None
     created_at: datetime
+
+    @computed_field(description="spans of the sentences that no source was found to support")  # type: ignore[prop-decorator]
+    @property
+    def unsupported(self) -> list[tuple[int, int]]:
+        if not is_claimed(self.model, self.finish_reason):
+            return []
+        return unsupported(
+            self.content, [one["answer_span"] for one in self.citations if one.get("supported", True)]
+        )
