@@ -17,6 +17,7 @@ SHORT = 3
 STEM = 5
 """Letters at the beginning of a word that tell it from others, whatever its ending."""
 
+_BULLET = regex.compile(r"(?:[-*+•]|\d{1,3}[.)])\s+")
 _MARK = regex.compile(r"\s*\[\d{1,3}(?:[,;]\s*\d{1,3})*\]")
 _NUMBER = regex.compile(r"\d+(?:[.,]\d+)*")
 _SCRIPTS = (
@@ -59,9 +60,16 @@ def unsupported(text: str, supported: Sequence[Sequence[int]]) -> list[tuple[int
     """
     return [
         (start, end)
-        for start, end in sentence_spans(text)
+        for start, end in _sentences(text)
         if _claims(text[start:end]) and not any(begin < end and start < behind for begin, behind in supported)
     ]
+
+
+def _sentences(text: str) -> Iterator[tuple[int, int]]:
+    """The sentences of an answer, without the bullet or number of a list's item."""
+    for start, end in sentence_spans(text):
+        bullet = _BULLET.match(text, start, end)
+        yield (bullet.end() if bullet else start), end
 
 
 def _claims(sentence: str) -> bool:

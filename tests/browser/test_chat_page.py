@@ -35,6 +35,7 @@ async def test_an_answer_is_shown_as_it_streams(
     await expect(answers(tab).locator("li")).to_have_text(["one", "two"])
     assert "*" not in await answers(tab).locator(".prose").inner_text()
     await expect(tab.page.locator(".answer")).to_have_attribute("aria-busy", "false")
+    await expect(tab.page.locator(".unsupported li")).to_have_text(["one", "two", "The end."])
 
 
 async def test_a_citation_opens_its_quote_by_mouse(moon: Server, open_tab: OpenTab) -> None:

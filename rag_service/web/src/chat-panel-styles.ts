@@ -189,6 +189,14 @@ export const panelStyles = css`
     background: var(--warn-soft);
     color: var(--warn);
   }
+  .unsupported p,
+  .unsupported ul {
+    margin: 0;
+  }
+  .unsupported ul {
+    padding-inline-start: 1.2em;
+    font-weight: 400;
+  }
   .sources h4 {
     margin: 4px 0 6px;
     color: var(--muted);

@@ -65,6 +65,6 @@ function lengthOf(text: string): number {
   return length;
 }
 
-function sliceOf(text: string, [start, end]: Span): string {
+export function sliceOf(text: string, [start, end]: Span): string {
   return [...text].slice(start, end).join("");
 }

@@ -1,6 +1,7 @@
 /** A conversation as it unfolds: what was asked, what came of it. Knows the API, and nothing of elements. */
 
 import { type ChatApi, Problem } from "./api";
+import { sliceOf } from "./citations";
 import type { Citation, FinishReason, Question, Source, TurnEvent } from "./types";
 
 export type TurnState = "waiting" | "streaming" | "complete" | "failed";
@@ -15,6 +16,8 @@ export interface Turn {
   finish: FinishReason | null;
   model: string;
   degraded: boolean;
+  /** The sentences that no source was found to support. */
+  unsupported: readonly string[];
   problem: Problem | null;
   messageId: string | null;
 }
@@ -50,6 +53,7 @@ export class Conversation {
       finish: null,
       model: "",
       degraded: false,
+      unsupported: [],
       problem: null,
       messageId: null,
     };
@@ -133,6 +137,7 @@ export class Conversation {
       case "done":
         turn.model = data.model;
         turn.degraded = data.degraded;
+        turn.unsupported = data.unsupported.map((span) => sliceOf(turn.text, span));
         this.#end(turn, data.finish_reason);
         break;
       case "error":

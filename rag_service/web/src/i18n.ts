@@ -27,6 +27,7 @@ export interface Strings {
   refused: string;
   stopped: string;
   cutShort: string;
+  unsupported: string;
   sources: string;
   source: (number: number, title: string) => string;
   page: (page: number) => string;
@@ -65,6 +66,7 @@ const en: Strings = {
   refused: "Nothing in the documents answers this",
   stopped: "Stopped",
   cutShort: "The answer reached its greatest length and was cut short",
+  unsupported: "Not found in the documents; check it before you rely on it:",
   sources: "Sources",
   source: (number, title) => `Source ${number}: ${title}`,
   page: (page) => `Page ${page}`,
@@ -114,6 +116,7 @@ const bn: Strings = {
   refused: "নথিতে এর উত্তর নেই",
   stopped: "থামানো হয়েছে",
   cutShort: "উত্তরটি সর্বোচ্চ দৈর্ঘ্যে পৌঁছে কেটে গেছে",
+  unsupported: "নথিতে পাওয়া যায়নি; নির্ভর করার আগে যাচাই করুন:",
   sources: "সূত্র",
   source: (number, title) => `সূত্র ${number.toLocaleString("bn")}: ${title}`,
   page: (page) => `পৃষ্ঠা ${page.toLocaleString("bn")}`,
@@ -163,6 +166,7 @@ const ar: Strings = {
   refused: "لا يوجد في الوثائق ما يجيب عن هذا",
   stopped: "أُوقفت",
   cutShort: "بلغت الإجابة أقصى طول لها فقُطعت",
+  unsupported: "لم يُعثر عليه في المستندات؛ تحقق منه قبل الاعتماد عليه:",
   sources: "المصادر",
   source: (number, title) => `المصدر ${number}: ${title}`,
   page: (page) => `صفحة ${page}`,

@@ -59,12 +59,22 @@ function badge(turn: Turn, strings: Strings): TemplateResult | typeof nothing {
   return nothing;
 }
 
-/** Below the answer: that it is not whole. */
+/** Below the answer: that it is not whole, or what of it nothing was found to rest on. */
 function note(turn: Turn, strings: Strings): TemplateResult | typeof nothing {
   if (turn.finish === "stopped")
     return html`<p class="badge plain">${stopIcon}<span>${strings.stopped}</span></p>`;
   if (turn.finish === "length")
     return html`<p class="badge warn">${warningIcon}<span>${strings.cutShort}</span></p>`;
+  if (turn.unsupported.length > 0)
+    return html`<div class="badge warn unsupported">
+      ${warningIcon}
+      <div>
+        <p>${strings.unsupported}</p>
+        <ul>
+          ${turn.unsupported.map((said) => html`<li dir="auto">${said}</li>`)}
+        </ul>
+      </div>
+    </div>`;
   return nothing;
 }
 

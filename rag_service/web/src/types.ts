@@ -35,7 +35,13 @@ export type TurnEvent =
   | { event: "citation"; data: Citation }
   | {
       event: "done";
-      data: { message_id: string; finish_reason: FinishReason; model: string; degraded: boolean };
+      data: {
+        message_id: string;
+        finish_reason: FinishReason;
+        model: string;
+        degraded: boolean;
+        unsupported: readonly Span[];
+      };
     }
   | { event: "error"; data: { code: string; detail: string; retryable: boolean } };
 

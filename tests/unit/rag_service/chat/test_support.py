@@ -28,5 +28,5 @@ def test_sentences_without_a_supported_claim_are_told() -> None:
     text = "## Prices\n\nThe prices are:\n\n- A badge costs 40 Taka [1].\n- It was founded in 1950.\n\nIs that all?"
     claim = (text.index("A badge"), text.index(" [1]"))
     spans = unsupported(text, [claim])
-    assert [text[start:end] for start, end in spans] == ["- It was founded in 1950."]
+    assert [text[start:end] for start, end in spans] == ["It was founded in 1950."]
     assert len(unsupported(text, [])) == 2
