@@ -120,6 +120,8 @@ async def test_a_job_under_way_is_cancelled_and_tried_anew(serve: Serve) -> None
         queued = await order(server, job, "retry")
         assert (queued["state"], queued["attempts"], queued["error"]) == ("queued", 0, None)
         assert (queued["started_at"], queued["finished_at"]) == (None, None)
+        assert [end["code"] for end in queued["history"]] == ["cancelled"]  # that much stays known
+        assert queued["created_at"] < queued["history"][0]["at"]
         assert await order(server, job, "retry") == queued
         held.let_go()
         await work(server)
