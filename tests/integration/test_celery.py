@@ -97,10 +97,15 @@ async def test_two_workers_do_each_job_once_through_the_loss_of_all_messages_and
 ) -> None:
     logs = [tmp_path / "first.log", tmp_path / "second.log"]
     async with AsyncExitStack() as stack:
-        for log, command in zip(logs, (CELERY, ("-m", "ingest", "worker")), strict=True):
-            await stack.enter_async_context(
-                worker_process(settings, tmp_path, environment, command=command, log=log)
+        commands = (CELERY, ("-m", "ingest", "worker"))
+        await asyncio.gather(
+            *(
+                stack.enter_async_context(
+                    worker_process(settings, tmp_path, environment, command=command, log=log)
+                )
+                for log, command in zip(logs, commands, strict=True)
             )
+        )
         await hand_in(stand, "shared", 10)
         await stand.until_it_says(0, OPEN)
         assert all("job succeeded" in log.read_text() for log in logs)
