@@ -60,7 +60,8 @@ def _configuration() -> dict[str, object]:
         "accept_content": ["json"],
         # Threads, since the jobs run on one event loop with one model: a process each would load it again.
         "worker_pool": "threads",
-        "worker_concurrency": 1,
+        # As many as without Celery; `--concurrency` still wins.
+        "worker_concurrency": _settings().worker_jobs,
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_enable_remote_control": False,

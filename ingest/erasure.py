@@ -9,7 +9,7 @@ import logging
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.repositories.chunks import Chunks
-from rag_service.db.repositories.documents import Documents
+from rag_service.db.repositories.erasures import Erasures
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.db.repositories.stale_vectors import Stale
 from rag_service.knowledge.vectors import VectorIndex, collection_name
@@ -38,8 +38,8 @@ class Eraser:
 
     async def _erase_document(self) -> bool:
         async with self._database.transaction() as session:
-            documents = Documents(session)
-            found = await documents.next_to_erase()
+            erasures = Erasures(session)
+            found = await erasures.next()
             if found is None:
                 return False
             for version in found.versions:
@@ -49,7 +49,7 @@ class Eraser:
             # Before the commit: a file without a row would never be found again, a row without a file is.
             for blob in found.blobs:
                 self._blobs.delete(blob)
-            await documents.erase(found.document_id, keep_quotes=self._keep_quotes)
+            await erasures.erase(found.document_id, keep_quotes=self._keep_quotes)
         logger.info("document erased", extra={"document_id": str(found.document_id)})
         return True
 

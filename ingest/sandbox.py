@@ -10,7 +10,7 @@ from ingest import handoff
 from ingest.blocks import Block, Extraction
 from ingest.child import Child, Died
 from ingest.limits import Limits
-from rag_service.errors import UnreadableDocument
+from rag_service.errors import StorageFull, UnreadableDocument
 
 
 class Extractor:
@@ -47,11 +47,16 @@ class Extractor:
 
         Raises:
             UnreadableDocument: no text can be had of it within the limits.
+            StorageFull: the disk has no room for its text.
         """
         child = await self._free.get()
         try:
             answer = await self._ask(child, {"path": str(path), "name": name})
             if failure := answer.get("error"):
+                if failure["code"] == StorageFull.code:
+                    raise StorageFull(
+                        failure["detail"]
+                    )  # and ends the child: it has half a text in its hands
                 raise UnreadableDocument(failure["detail"], code=failure["code"])
             text, blocks = await self._handed_over(child)
             return Extraction(text, blocks, **answer)

@@ -15,7 +15,12 @@ from ingest import handoff
 from ingest.blocks import Extraction
 from ingest.handoff import Files
 from ingest.limits import Limits
-from rag_service.errors import UnreadableDocument
+from rag_service.blobs import room_needed
+from rag_service.errors import StorageFull, UnreadableDocument
+
+_NO_ROOM = (
+    "The worker's disk for temporary files is full (TMPDIR). Make room: the job is tried again by itself."
+)
 
 Extract = Callable[[Path, str, Limits], Extraction]
 
@@ -60,9 +65,10 @@ def _limit_time(limits: Limits) -> None:
 
 def _answer(extract: Extract, request: dict[str, str], limits: Limits, files: Files) -> dict[str, Any]:
     try:
-        found = extract(Path(request["path"]), request["name"], limits)
-        handoff.write(found.text, found.blocks, files, request["name"], limits.text_mb)
-    except UnreadableDocument as error:
+        with room_needed(_NO_ROOM):
+            found = extract(Path(request["path"]), request["name"], limits)
+            handoff.write(found.text, found.blocks, files, request["name"], limits.text_mb)
+    except (UnreadableDocument, StorageFull) as error:
         return {"error": {"code": error.code, "detail": error.detail}}
     return {
         "media_type": found.media_type,

@@ -16,6 +16,7 @@ import asyncpg
 from sqlalchemy.engine import make_url
 
 from ingest.erasure import Eraser
+from ingest.housekeeping import keep_house
 from ingest.pipeline import Pipeline
 from ingest.sandbox import Extractor
 from ingest.urls import UrlFetcher
@@ -375,8 +376,12 @@ async def ready_worker(settings: Settings) -> AsyncIterator[Ready]:
 
 
 def chores(ready: Ready, settings: Settings) -> list[Coroutine[Any, Any, None]]:
-    """What every worker does beside its jobs: telling of their ends, fetching what is due."""
-    return [deliver(ready.database, settings), UrlFetcher(ready.database, ready.blobs, settings).run()]
+    """What every worker does beside its jobs: telling of their ends, fetching what is due, keeping house."""
+    return [
+        deliver(ready.database, settings),
+        UrlFetcher(ready.database, ready.blobs, settings).run(),
+        keep_house(ready.database, ready.blobs),
+    ]
 
 
 async def until_stopped(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:

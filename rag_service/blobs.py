@@ -16,17 +16,18 @@ from rag_service.errors import StorageFull, TooLarge
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
+_UPLOAD = "The server's disk is full: nothing of this upload was kept. Make room and send it again."
+
+
 @contextmanager
-def room_needed() -> Iterator[None]:
-    """Raises StorageFull where what is written within finds no room on the disk, or no quota."""
+def room_needed(detail: str = _UPLOAD) -> Iterator[None]:
+    """Raises StorageFull, saying `detail`, where what is written within finds no room on the disk, or no quota."""
     try:
         yield
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        raise StorageFull(
-            "The server's disk is full: nothing of this upload was kept. Make room and send it again."
-        ) from error
+        raise StorageFull(detail) from error
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,12 @@
     ├── Conflict          409  clashes with what is there
     ├── TooLarge          413  more bytes than the limit
     ├── UnreadableDocument 415 a file from which no text can be had; names the file and the way out
-    ├── StorageFull       507  the disk has no room for what was sent
     └── Unavailable       503  something we depend on does not answer; worth trying again
+        ├── StorageFull   507  the disk has no room for what was sent: not worth trying until somebody makes room
         ├── DatabaseUnavailable
+        │   └── DatabaseFull     507  the same, of the database's disk
         ├── VectorIndexUnavailable
+        │   └── VectorIndexFull  507  the same, of Chroma's disk
         ├── EmbedderUnavailable
         ├── EmbeddingModelMismatch  vectors of another model; not worth trying again until that is settled
         └── ModelUnavailable
@@ -84,12 +86,6 @@ class UnreadableDocument(RagError):
     title = "No text can be read from the file"
 
 
-class StorageFull(RagError):
-    code = "disk_full"
-    status = 507
-    title = "No room left"
-
-
 class Unavailable(RagError):
     code = "unavailable"
     status = 503
@@ -97,14 +93,35 @@ class Unavailable(RagError):
     retryable = True
 
 
+class StorageFull(Unavailable):
+    code = "disk_full"
+    status = 507
+    title = "No room left"
+    retryable = False
+
+
 class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
     title = "The database does not answer"
 
 
+class DatabaseFull(DatabaseUnavailable):
+    code = "database_full"
+    status = 507
+    title = "The database has no room left"
+    retryable = False
+
+
 class VectorIndexUnavailable(Unavailable):
     code = "vector_index_unavailable"
     title = "The vector index does not answer"
+
+
+class VectorIndexFull(VectorIndexUnavailable):
+    code = "vector_index_full"
+    status = 507
+    title = "The vector index has no room left"
+    retryable = False
 
 
 class EmbedderUnavailable(Unavailable):
@@ -121,3 +138,13 @@ class EmbeddingModelMismatch(Unavailable):
 class ModelUnavailable(Unavailable):
     code = "model_unavailable"
     title = "The language model does not answer"
+
+
+def kind_of(code: str) -> type[RagError] | None:
+    """The kind of error that has this code of its own; None where none has."""
+    kinds: list[type[RagError]] = [RagError]
+    for kind in kinds:  # grows meanwhile, by the children of each
+        if kind.code == code:
+            return kind
+        kinds += kind.__subclasses__()
+    return None

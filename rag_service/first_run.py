@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from rag_service.client import Client
-from rag_service.settings import WEB_BUNDLE, Settings, write_private
+from rag_service.private_files import write_private
+from rag_service.settings import WEB_BUNDLE, Settings
 
 QUESTION = "What happens to a job when its worker dies?"
 FINISHED = frozenset({"succeeded", "failed", "cancelled", "quarantined"})

@@ -4,22 +4,21 @@ Names the field already knows stay bare (`DATABASE_URL`, `OPENAI_API_KEY`); ours
 Values that are unsafe stop the start with a sentence that says what to change.
 """
 
-import base64
-import os
 import secrets
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from rag_service.endpoints import Endpoints, read_endpoints
 from rag_service.errors import ConfigurationError
+from rag_service.private_files import write_private
+from rag_service.webhook_key import HOW_TO_MAKE_ONE, webhook_key
 
 MIN_SECRET_LENGTH = 32
-MIN_WEBHOOK_KEY = 24
-_MAKE_WEBHOOK_SECRET = "Make one with `echo whsec_$(openssl rand -base64 32)`, and give it to the receiver"  # noqa: S105
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - translated, not bound
 PACKAGE_DIR = Path(__file__).resolve().parent
@@ -45,17 +44,6 @@ def _address(url: str, *schemes: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if usable and url.isprintable() and " " not in url else None
-
-
-class Endpoints(BaseModel):
-    """Where the processes that `rag serve` started can be reached; kept in the state folder, mode 0600."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    pid: int
-    api_url: str
-    database_url: str
-    chroma_url: str
 
 
 class Settings(BaseSettings):
@@ -204,26 +192,14 @@ class Settings(BaseSettings):
                     "without a user name in it"
                 )
             if self.webhook_secret is None:
-                raise ValueError(
-                    f"RAG_WEBHOOK_SECRET is not set, but RAG_WEBHOOK_URL is. {_MAKE_WEBHOOK_SECRET}"
-                )
+                raise ValueError(f"RAG_WEBHOOK_SECRET is not set, but RAG_WEBHOOK_URL is. {HOW_TO_MAKE_ONE}")
         if self.webhook_secret is not None:
             self.webhook_key()
         return self
 
     def webhook_key(self) -> bytes:
         """The key that webhooks are signed with. Raises ValueError where there is none, or it is too weak."""
-        given = self.webhook_secret.get_secret_value() if self.webhook_secret else ""
-        try:
-            encoded = given.removeprefix("whsec_")
-            key = base64.b64decode(encoded, validate=True) if encoded != given else given.encode()
-        except ValueError:
-            key = b""
-        if len(key) < MIN_WEBHOOK_KEY or len(set(key)) < 8:
-            raise ValueError(
-                f"RAG_WEBHOOK_SECRET is too weak, or no Base64 behind `whsec_`. {_MAKE_WEBHOOK_SECRET}"
-            )
-        return key
+        return webhook_key(self.webhook_secret.get_secret_value() if self.webhook_secret else "")
 
     @property
     def answers_with(self) -> str:
@@ -286,19 +262,8 @@ class Settings(BaseSettings):
         return kept
 
     def local_endpoints(self) -> Endpoints | None:
-        """What a running `rag serve` on this state folder wrote down, or None if there is none.
-
-        Raises:
-            ConfigurationError: what it wrote cannot be read.
-        """
-        try:
-            return Endpoints.model_validate_json(self.endpoints_file.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValidationError as error:
-            raise ConfigurationError(
-                f"{self.endpoints_file} is damaged; stop `rag serve`, delete it and start again."
-            ) from error
+        """What a running `rag serve` on this state folder wrote down; raises what `read_endpoints` does."""
+        return read_endpoints(self.endpoints_file)
 
     def connected(self) -> Self:
         """A copy with `database_url` and `chroma_url` filled from the local server where they are not set.
@@ -320,16 +285,6 @@ class Settings(BaseSettings):
                 "chroma_url": self.chroma_url or found.chroma_url,
             }
         )
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write `text` so that only this user can ever read it: the file is born with mode 0600."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    temporary.replace(path)
 
 
 def load_settings() -> Settings:

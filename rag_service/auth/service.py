@@ -10,7 +10,8 @@ from rag_service.db.engine import Database
 from rag_service.db.models import ApiKey, KeyRole
 from rag_service.db.repositories.keys import Keys
 from rag_service.errors import Unauthenticated
-from rag_service.settings import Settings, write_private
+from rag_service.private_files import write_private
+from rag_service.settings import Settings
 
 _FORM = re.compile(r"(rag_(?:admin|chat)_[0-9a-f]{12})_[0-9A-Za-z_-]{43}")
 

@@ -11,10 +11,12 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, Interf
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from rag_service.errors import ConfigurationError, DatabaseUnavailable
+from rag_service.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
 
 COMMAND_SECONDS = 60
 POOL_WAIT_SECONDS = 10
+
+_DISK_FULL = "53100"
 
 
 class Database:
@@ -49,6 +51,7 @@ class Database:
 
         Raises:
             DatabaseUnavailable: the server cannot be reached, or was lost in between.
+            DatabaseFull: its disk is full.
         """
         async with self._sessions() as session:
             try:
@@ -65,6 +68,11 @@ class Database:
                 if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
                     raise DatabaseUnavailable(
                         "The connection to the database was lost; try again."
+                    ) from error
+                if _sqlstate(error) == _DISK_FULL:
+                    raise DatabaseFull(
+                        "The disk of the database is full, and nothing of this was stored. Make room there (`df` tells "
+                        "where it lacks), then do it again."
                     ) from error
                 raise
 
@@ -105,8 +113,13 @@ def _for_asyncpg(url: str) -> URL:
     return parsed.set(drivername="postgresql+asyncpg", query=query)
 
 
+def _sqlstate(error: Exception) -> str:
+    """PostgreSQL's own code; empty where it is not its error."""
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
 def _why_not_connected(error: Exception) -> str:
-    state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+    state = _sqlstate(error)
     if state.startswith("28"):  # invalid authorization
         return "The database refuses the user or the password in DATABASE_URL."
     if state.startswith("3D"):  # invalid catalog name

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.migrate import schema_revisions
+from rag_service.doctor.embeddings import examine_embeddings
 from rag_service.doctor.files import FileExamination
 from rag_service.doctor.findings import Finding, Watch, unwatched
 from rag_service.doctor.vectors import VectorExamination
@@ -37,6 +38,8 @@ async def examine(
                 "check that it runs, and CHROMA_URL; then examine again",
             )
         async for finding in FileExamination(database, blobs, repair=repair, watch=watch).examine():
+            yield finding
+        async for finding in examine_embeddings(database, repair=repair, watch=watch):
             yield finding
         async for finding in examine_work(database):
             yield finding

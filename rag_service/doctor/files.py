@@ -1,10 +1,7 @@
 """Original files: blobs without a row, rows without a blob."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from itertools import islice
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 from rag_service.blobs import BlobStore
@@ -12,10 +9,9 @@ from rag_service.db.engine import Database
 from rag_service.db.repositories.consistency import Consistency, Original
 from rag_service.doctor.findings import Finding, Watch
 from rag_service.knowledge.consistency import EXAMPLES
+from rag_service.knowledge.leftovers import orphan_files
 
 PAGE = 1000
-YOUNG_SECONDS = 3600
-"""A file this new may belong to an upload whose rows are not committed yet."""
 
 
 class FileExamination:
@@ -34,26 +30,13 @@ class FileExamination:
                 yield finding
 
     async def _without_row(self) -> Finding:
-        count, examples, seen = 0, list[str](), self._watch("original files by row", None)
-        files = self._blobs.files()
-        while page := await asyncio.to_thread(_old_ones, files):
-            async with self._database.transaction() as session:
-                known = await Consistency(session).blobs_known([path.name for path in page])
-            orphans = [path for path in page if path.name not in known]
-            if self._repair:
-                for path in orphans:
-                    path.unlink(missing_ok=True)
-            count += len(orphans)
-            examples += [path.name for path in orphans[: EXAMPLES - len(examples)]]
-            seen(len(page))
-        return Finding(
+        seen = self._watch("original files by row", None)
+        return Finding.of(
+            await orphan_files(self._database, self._blobs, mend=self._repair, seen=seen),
             "orphan_blobs",
             "blobs",
             "files belong to no version of a document",
-            "rag doctor --repair removes them",
-            count,
-            count if self._repair else 0,
-            examples,
+            "rag doctor --repair removes them; a worker does so by itself, once a day",
         )
 
     async def _without_blob(self) -> Finding:
@@ -85,16 +68,3 @@ class FileExamination:
 
     def _lost(self, originals: Sequence[Original]) -> list[Original]:
         return [one for one in originals if not self._blobs.path(one.blob).is_file()]
-
-
-def _old_ones(files: Iterator[Path]) -> list[Path]:
-    """The next files that are no longer young; empty at the end."""
-    before = time.time() - YOUNG_SECONDS
-    return list(islice((path for path in files if _modified(path) < before), PAGE))
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # just removed, or an upload that was just completed
-        return time.time()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rag_service.errors import ConfigurationError
-from rag_service.settings import write_private
+from rag_service.private_files import write_private
 from rag_service.supervisor.death import die_with_parent
 from rag_service.supervisor.privileges import Account
 

@@ -14,7 +14,7 @@ import psutil
 from pydantic import BaseModel, ValidationError
 
 from rag_service.errors import ConfigurationError
-from rag_service.settings import write_private
+from rag_service.private_files import write_private
 
 _CLOCK_TOLERANCE_SECONDS = 2.0
 _KILL_SECONDS = 5.0

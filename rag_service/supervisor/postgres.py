@@ -10,7 +10,7 @@ import asyncpg
 import psutil
 
 from rag_service.errors import ConfigurationError
-from rag_service.settings import write_private
+from rag_service.private_files import write_private
 from rag_service.supervisor.cluster import SUPERUSER, ensure_cluster, find_binaries, server_environment
 from rag_service.supervisor.leftovers import end_process, replace_leftover
 from rag_service.supervisor.privileges import Account

@@ -11,7 +11,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from rag_service.settings import Endpoints, Settings, write_private
+from rag_service.endpoints import Endpoints
+from rag_service.private_files import write_private
+from rag_service.settings import Settings
 from rag_service.supervisor.chroma import LocalChroma
 from rag_service.supervisor.cluster import server_environment
 from rag_service.supervisor.leftovers import replace_leftover

@@ -1,13 +1,20 @@
 """Jobs: listed by what is asked for, cancelled, tried anew, and followed through a worker's death."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
+from ingest.erasure import Eraser
+from rag_service.blobs import BlobStore
+from rag_service.db.repositories.consistency import Consistency
 from rag_service.db.repositories.jobs import Jobs
+from rag_service.knowledge.vectors import ChromaIndex, collection_name
+from rag_service.supervisor.chroma import LocalChroma
 from tests.api.conftest import Guest, NewBase
 from tests.api.support import check_problem, frames_of, live_frames
 from tests.conftest import Serve, Server
@@ -120,6 +127,8 @@ async def test_a_job_under_way_is_cancelled_and_tried_anew(serve: Serve) -> None
         queued = await order(server, job, "retry")
         assert (queued["state"], queued["attempts"], queued["error"]) == ("queued", 0, None)
         assert (queued["started_at"], queued["finished_at"]) == (None, None)
+        assert [end["code"] for end in queued["history"]] == ["cancelled"]  # that much stays known
+        assert queued["created_at"] < queued["history"][0]["at"]
         assert await order(server, job, "retry") == queued
         held.let_go()
         await work(server)
@@ -128,6 +137,55 @@ async def test_a_job_under_way_is_cancelled_and_tried_anew(serve: Serve) -> None
         assert done["created_at"] < done["started_at"] < done["finished_at"]
         assert await document_state(server, job) == "ready"
         assert "nothing to try again" in await refused(server, job, "retry", "job_succeeded")
+
+
+class SlowToDelete(ChromaIndex):
+    """An index that takes its time to delete: until it is let go."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.begun, self.let_go = asyncio.Event(), asyncio.Event()
+
+    async def delete(self, collection: str, ids: Sequence[UUID]) -> None:
+        self.begun.set()
+        await self.let_go.wait()
+        await super().delete(collection, ids)
+
+
+async def test_what_a_cancelled_job_stored_goes_soon_and_comes_back_when_it_is_tried_anew(
+    server: Server, chroma: LocalChroma
+) -> None:
+    job = await hand_in(server, "default", "a.txt", "Comets are ice.")
+    await work(server)
+    database, index = server.services.database, SlowToDelete(chroma.url)
+    async with database.transaction() as session:  # as it is when all is stored and nothing committed yet
+        [name] = [
+            collection_name(base.id, base.embedding_model) for base in await Consistency(session).living()
+        ]
+        await session.execute(
+            text("UPDATE jobs SET state = 'storing', lease_until = now() + interval '1 hour'")
+        )
+        await session.execute(text("UPDATE document_versions SET state = 'pending'"))
+        await session.execute(text("UPDATE documents SET active_version_id = NULL"))
+    assert await index.count(name) == 1
+    await order(server, job, "cancel")
+    erasing = asyncio.create_task(
+        Eraser(database, index, BlobStore(server.services.settings.blob_dir)).run_one()
+    )
+    await index.begun.wait()
+    retrying = asyncio.create_task(order(server, job, "retry"))
+    await asyncio.wait({retrying}, timeout=0.2)
+    assert not retrying.done()  # else its vectors would be written first, and then deleted
+    index.let_go.set()
+    assert await erasing and (await retrying)["state"] == "queued"
+    assert await index.count(name) == 0
+    await order(server, job, "cancel")  # a second debt, that is paid when the job is open again
+    await order(server, job, "retry")
+    await work(server)
+    while await server.worker.erase_one():
+        pass
+    assert await index.count(name) == 1
+    assert await document_state(server, job) == "ready"
 
 
 async def test_of_many_who_cancel_and_retry_each_gets_an_answer_and_the_job_runs_once(

@@ -47,7 +47,9 @@ async def test_a_change_keeps_what_it_leaves_out_and_null_unsets(quoting: Server
 
 
 BAD: list[dict[str, Any]] = [
+    {"language": "english"},
     {"language": "english language"},
+    {"language": "en\n"},
     {"language": "e"},
     {"language": "en_US"},
     {"language": ""},
@@ -78,10 +80,14 @@ async def test_a_setting_that_cannot_be_used_is_refused(quoting: Server, change:
     check_problem(await quoting.http.get(f"{BASES}/{made['slug']}"), 404, "knowledge_base_not_found")
 
 
-@pytest.mark.parametrize("language", ["en", "pt-BR", "zh-Hant-TW", "de-CH-1996", "sr-Latn", "x" * 4, "EN-us"])
+@pytest.mark.parametrize("language", ["en", "pt-BR", "zh-Hant-TW", "de-CH-1996", "sr-Latn", "bho", "EN-us"])
 async def test_a_language_is_a_tag(quoting: Server, new_base: NewBase, language: str) -> None:
     path = f"{BASES}/{await new_base(quoting)}"
     assert (await quoting.http.patch(path, json={"language": language})).json()["language"] == language
+    refused = check_problem(
+        await quoting.http.patch(path, json={"language": "english"}), 422, "invalid_input"
+    )
+    assert "`en`" in refused["detail"]
 
 
 async def test_nothing_to_change_and_nobody_to_change_are_refused(quoting: Server) -> None:

@@ -197,6 +197,8 @@ async def test_a_job_is_stopped_and_tried_again(moon: Server, open_tab: OpenTab)
     await expect(row).to_contain_text("The job was cancelled.")
     await row.get_by_role("button", name="Try again: tides.md").click()
     await expect(row).to_contain_text("Reading")
+    await row.get_by_text("1 earlier attempt").click()
+    await expect(row.get_by_role("listitem")).to_contain_text("The job was cancelled.")
     async with working(moon):
         await expect(row).to_contain_text("Ready")
     await expect(row.get_by_role("button", name=re.compile("tides"))).to_have_count(1)  # Delete

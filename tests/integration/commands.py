@@ -42,6 +42,16 @@ class Command:
             out, err = await process.communicate()
         return Said(process.returncode, out.decode(), err.decode())
 
+    async def started(self, *arguments: str | Path) -> asyncio.subprocess.Process:
+        """The process, under way; nobody listens to what it says."""
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ingest", *map(str, arguments)),
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": CODE, **self.environment},
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+
     async def until(self, words: str, *arguments: str | Path) -> str:
         """Everything it says up to a line with these words; then it is stopped."""
         process = await asyncio.create_subprocess_exec(

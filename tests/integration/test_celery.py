@@ -97,10 +97,15 @@ async def test_two_workers_do_each_job_once_through_the_loss_of_all_messages_and
 ) -> None:
     logs = [tmp_path / "first.log", tmp_path / "second.log"]
     async with AsyncExitStack() as stack:
-        for log, command in zip(logs, (CELERY, ("-m", "ingest", "worker")), strict=True):
-            await stack.enter_async_context(
-                worker_process(settings, tmp_path, environment, command=command, log=log)
+        commands = (CELERY, ("-m", "ingest", "worker"))
+        await asyncio.gather(
+            *(
+                stack.enter_async_context(
+                    worker_process(settings, tmp_path, environment, command=command, log=log)
+                )
+                for log, command in zip(logs, commands, strict=True)
             )
+        )
         await hand_in(stand, "shared", 10)
         await stand.until_it_says(0, OPEN)
         assert all("job succeeded" in log.read_text() for log in logs)
@@ -120,17 +125,17 @@ async def test_two_workers_do_each_job_once_through_the_loss_of_all_messages_and
     assert await stand.sql("SELECT count(*) FROM document_versions WHERE state = 'ready'") == 24
 
 
-async def upload_a_pipe(stand: Stand) -> UUID:
+async def upload_a_pipe(stand: Stand, name: str) -> UUID:
     """The job of a file that never ends: a pipe into which nobody writes."""
 
     async def stream() -> AsyncIterator[bytes]:
-        yield b"replaced"
+        yield name.encode()
 
     blob = await stand.blobs.put(stream(), limit=100)
     stand.blobs.path(blob.name).unlink()
     os.mkfifo(stand.blobs.path(blob.name))
     async with stand.database.transaction() as session:
-        accepted = await Documents(session).accept(stand.knowledge_base, "endless.md", blob)
+        accepted = await Documents(session).accept(stand.knowledge_base, name, blob)
     assert accepted.job is not None
     return accepted.job.id
 
@@ -150,10 +155,12 @@ async def test_the_job_of_a_celery_worker_is_taken_over_or_handed_back(
         job = await stand.until(job_id, lambda job: job.state == "succeeded")
         assert (job.attempts, job.fence, job.done) == (2, 2, count)
 
-        endless = await upload_a_pipe(stand)
-        await stand.until(endless, lambda job: job.state == "extracting")
+        endless = [await upload_a_pipe(stand, name) for name in ("one.md", "two.md")]
+        for job_id in endless:  # both at once
+            await stand.until(job_id, lambda job: job.state == "extracting")
         await redis.kill()
         process.send_signal(signal.SIGTERM)
-        job = await stand.until(endless, lambda job: job.state == "queued")
-        assert (job.error_code, job.attempts, job.lease_until) == ("worker_stopped", 0, None)
+        for job_id in endless:
+            job = await stand.until(job_id, lambda job: job.state == "queued")
+            assert (job.error_code, job.attempts, job.lease_until) == ("worker_stopped", 0, None)
         assert await asyncio.wait_for(process.wait(), 15) == 0

@@ -1,5 +1,6 @@
 """`rag doctor` on a database, an index and a folder that were made to differ."""
 
+import asyncio
 import json
 import os
 import time
@@ -10,8 +11,11 @@ from uuid import uuid4
 import pytest
 from typer.testing import CliRunner
 
+from ingest.housekeeping import clean_up, keep_house
 from rag_service.cli import app
 from rag_service.db.engine import Database
+from rag_service.db.repositories.chunks import Embeddings
+from rag_service.db.repositories.unused_embeddings import UnusedEmbeddings
 from rag_service.doctor.examination import examine
 from rag_service.doctor.findings import Finding
 from rag_service.knowledge.consistency import Comparison
@@ -21,7 +25,7 @@ from rag_service.supervisor.chroma import LocalChroma
 from rag_service.testing.contracts.vector_index import new_ids
 from rag_service.testing.embedder import HashedWords
 from tests.conftest import SECRET
-from tests.integration.ingestion import Stand, handbook, stand_on
+from tests.integration.ingestion import WAIT_SECONDS, Stand, handbook, running, stand_on
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +180,57 @@ async def test_files_and_rows_that_do_not_belong_together(stand: Stand) -> None:
     assert (told["orphan_blobs"].left, told["missing_blobs"].left) == (0, 1)
     assert sorted(stand.blobs.files()) == sorted([kept, young])
     assert told["missing_blobs"].examples[0].startswith("default: ")
+
+
+async def test_embeddings_of_no_chunk_are_found_and_removed_and_young_ones_left(stand: Stand) -> None:
+    vectors = await HashedWords().embed_texts(["old", "young"])
+    async with stand.database.transaction() as session:
+        await Embeddings(session).save(stand.embedder.fingerprint, {"old": vectors[0], "young": vectors[1]})
+    await stand.sql(
+        "UPDATE embeddings SET created_at = now() - interval '2 hours' WHERE content_hash <> 'young'"
+    )
+    told = await found(stand)
+    assert {(check, one.count, *one.examples) for check, one in told.items()} == {
+        ("orphan_embeddings", 1, "old")
+    }
+    assert (await found(stand, repair=True))["orphan_embeddings"].left == 0
+    assert await found(stand) == {}
+    assert await stand.sql("SELECT count(*) FROM embeddings WHERE content_hash = 'young'") == 1
+
+
+async def test_an_embedding_that_is_wanted_again_while_it_is_removed_is_put_back(stand: Stand) -> None:
+    model, wanted = stand.embedder.fingerprint, await stand.sql("SELECT min(content_hash) FROM chunks")
+    vector = await stand.sql(
+        "DELETE FROM embeddings WHERE content_hash = :wanted RETURNING vector", wanted=wanted
+    )
+    assert "missing_embeddings" in await found(stand)
+    async with stand.database.transaction() as session:
+        await UnusedEmbeddings(session).put_back({(model, wanted): vector, (model, "unwanted"): vector})
+    assert await found(stand) == {}
+    assert await stand.sql("SELECT count(*) FROM embeddings") == 12
+
+
+async def test_a_worker_removes_what_was_left_behind_unless_it_is_most_of_all_there_is(stand: Stand) -> None:
+    def leave(number: int) -> None:
+        for path in (stand.blobs.path(uuid4().hex) for _ in range(number)):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("x")
+
+    ours = list(stand.blobs.files())
+    leave(2)
+    for path in stand.blobs.files():
+        os.utime(path, (time.time() - 7200,) * 2)
+    leave(1)
+    async with running(keep_house(stand.database, stand.blobs)):
+        async with asyncio.timeout(WAIT_SECONDS):
+            while len(list(stand.blobs.files())) != 3:  # noqa: ASYNC110 - the worker removes them
+                await asyncio.sleep(0.01)
+    assert set(ours) < set(stand.blobs.files())  # and the young one
+    leave(2)
+    for path in stand.blobs.files():
+        os.utime(path, (time.time() - 7200,) * 2)
+    await clean_up(stand.database, stand.blobs)
+    assert len(list(stand.blobs.files())) == 5  # three of them unknown: is it another installation's folder?
 
 
 async def test_work_that_nobody_does_is_told_and_disappears_with_a_worker(

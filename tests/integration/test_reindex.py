@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from sqlalchemy import text
 
-from ingest.reindexing import Outcome, Reindexing
+from ingest.reindexing import BATCH, Outcome, Reindexing
 from rag_service.db.engine import Database
 from rag_service.db.models import KnowledgeBase
 from rag_service.db.repositories.consistency import Consistency
@@ -225,3 +226,56 @@ async def test_the_command_changes_over_to_the_model_that_is_configured(
     model = (await base(stand)).embedding_model
     assert model.startswith("openai:fake-embedding@")
     assert await stand.vector_ids(model) == await stand.vector_ids()
+
+
+async def run_until_it_waits_with_the_second_batch(stand: Stand, command: Command, model: str) -> None:
+    """Reindex in a process of its own, and kill it when it has saved one batch of embeddings and has the next."""
+    await stand.sql(
+        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF (SELECT count(*) FROM embeddings WHERE model = TG_ARGV[0]) = TG_ARGV[1]::int THEN "
+        "PERFORM pg_advisory_xact_lock(7); END IF; RETURN NULL; END $$"
+    )
+    await stand.sql(
+        f"CREATE TRIGGER hold BEFORE INSERT ON embeddings EXECUTE FUNCTION hold('{model}', {BATCH})"
+    )
+    async with stand.database.transaction() as holding:
+        await holding.execute(text("SELECT pg_advisory_xact_lock(7)"))
+        process = await command.started("reindex")
+        try:
+            await stand.until_it_says(
+                1, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND NOT granted"
+            )
+        finally:
+            process.kill()
+            await process.wait()
+    await stand.sql("DROP TRIGGER hold ON embeddings")
+
+
+async def test_a_change_over_that_is_killed_leaves_all_usable_and_goes_on_where_it_was(
+    stand: Stand, command: Command, model_server: ModelServer
+) -> None:
+    await stand.upload("longer.md", handbook(2 * BATCH).replace("Old", "Older"))
+    await stand.work()
+    command.environment |= {
+        "RAG_EMBEDDING_MODEL": "openai:fake-embedding",
+        "OPENAI_BASE_URL": model_server.base_url,
+    }
+    old, new = stand.embedder.fingerprint, f"openai:fake-embedding@{model_server.dimensions}"
+    texts = await texts_found(stand, HashedWords())
+    await run_until_it_waits_with_the_second_batch(stand, command, new)
+
+    assert (await base(stand)).embedding_model == old
+    assert await texts_found(stand, HashedWords()) == texts
+    await stand.upload("meanwhile.md", "Text that came meanwhile.")
+    await stand.work()
+    assert await stand.sql("SELECT count(*) FROM embeddings WHERE model = :new", new=new) == BATCH
+
+    model_server.reset()
+    said = await command("reindex")
+    assert said.code == 0, said.err
+    total = 2 * BATCH + 10 + 1
+    assert said.row("default")[1:3] == ["changed over", str(total)]
+    asked = [request.json["input"] for request in model_server.requests]
+    assert sum(len(part) for part in asked if part not in ("size", ["size"])) == total - BATCH
+    assert (await base(stand)).embedding_model == new
+    assert len(await stand.vector_ids(new)) == total

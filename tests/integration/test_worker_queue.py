@@ -73,13 +73,14 @@ async def test_an_outage_is_waited_out_however_long_it_takes_but_not_for_ever(
 ) -> None:
     job_id = await stand.job_of("a.md", "text")
     lost = stand.worker(attempts=2, vectors=nowhere)
-    for _ in range(5):
+    for _ in range(9):
         await make_due(stand, job_id)
         assert await lost.run_one()
     await stand.sql("UPDATE jobs SET started_at = now() - interval '23 hours', not_before = now()")
     assert await lost.run_one()
     job = await stand.job(job_id)
     assert (job.state, job.attempts) == ("queued", 0)
+    assert [end["code"] for end in job.history] == ["vector_index_unavailable"] * 10
     assert job.not_before is not None
     assert job.not_before - datetime.now(UTC) < timedelta(seconds=80)
 
@@ -87,6 +88,7 @@ async def test_an_outage_is_waited_out_however_long_it_takes_but_not_for_ever(
     assert await lost.run_one()
     job = await stand.job(job_id)
     assert (job.state, job.error_code) == ("quarantined", "vector_index_unavailable")
+    assert len(job.history) == 10  # the last ones of eleven
     assert job.error_detail == "The vector index does not answer; try again in a moment."
 
     good = await stand.job_of("good.md", "text")
@@ -138,6 +140,7 @@ async def test_a_file_over_which_workers_die_is_quarantined(stand: Stand) -> Non
     job = await stand.job(bad)
     assert (job.state, job.error_code) == ("quarantined", "too_many_attempts")
     assert job.error_detail is not None and "after 3 attempts" in job.error_detail
+    assert [end["code"] for end in job.history] == ["worker_lost"] * 3 + ["too_many_attempts"]
     assert (await stand.job(good)).state == "succeeded"
 
 

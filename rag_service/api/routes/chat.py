@@ -11,7 +11,7 @@ from rag_service.api.schemas.chat import ChatAnswer, ChatRequest, CitationOut, S
 from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources
 from rag_service.chat.service import Run
 from rag_service.db.repositories.filters import NO_FILTERS
-from rag_service.errors import RagError, Unavailable
+from rag_service.errors import RagError, Unavailable, kind_of
 
 router = APIRouter(tags=["chat"], route_class=ProtectedRoute)
 
@@ -56,7 +56,8 @@ async def _whole(run: Run) -> ChatAnswer:
                 case Citation():
                     citations.append(event)
                 case Failed(code, detail, retryable):
-                    raise (Unavailable if retryable else RagError)(detail, code=code)
+                    kind = kind_of(code) or (Unavailable if retryable else RagError)
+                    raise kind(detail, code=code)
                 case Done():
                     return ChatAnswer(
                         conversation_id=run.conversation_id,

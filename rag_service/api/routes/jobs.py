@@ -18,6 +18,7 @@ from rag_service.db.engine import Database
 from rag_service.db.repositories.job_orders import JobOrders
 from rag_service.db.repositories.jobs import FINISHED, JobFilter, Jobs, JobState
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
+from rag_service.documents.cancellation import cancel
 from rag_service.errors import RagError
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=ProtectedRoute)
@@ -66,7 +67,7 @@ async def cancel_job(job_id: UUID, _: Admin, services: Svc) -> JobOut:
     stays so; one that ended otherwise is a 409.
     """
     async with services.database.transaction() as session:
-        await JobOrders(session).cancel(job_id)
+        await cancel(session, job_id)
         return JobOut.of(*await Jobs(session).get(job_id))
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from rag_service.api.schemas.base import Question, Request, Response, Slug
+from rag_service.api.schemas.base import Moment, Question, Request, Response, Slug
 from rag_service.api.schemas.filters import FiltersIn
 from rag_service.db.models import Document, DocumentVersion, Job
 from rag_service.documents.service import Listed
@@ -22,7 +22,17 @@ class JobError(Response):
     detail: str
 
 
+class JobEnd(Response):
+    """How an attempt ended that did not succeed."""
+
+    at: Moment
+    code: str
+    detail: str
+
+
 class JobOut(Response):
+    """A job. `error` is how it stands now; `history` has its last ends, at most 10, the oldest first."""
+
     id: UUID
     document_id: UUID
     filename: str
@@ -31,6 +41,7 @@ class JobOut(Response):
     attempts: int
     warnings: list[str]
     error: JobError | None
+    history: list[JobEnd]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -47,6 +58,7 @@ class JobOut(Response):
             attempts=job.attempts,
             warnings=job.warnings,
             error=error,
+            history=[JobEnd.model_validate(end) for end in job.history],
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,

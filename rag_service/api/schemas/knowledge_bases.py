@@ -1,19 +1,34 @@
 """Shapes of knowledge bases."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from rag_service.api.schemas.base import Name, Request, Response, Slug
 from rag_service.db.models import KnowledgeBase
 
-# RFC 5646: language, script, region, variants, extensions, private use.
-_BCP47 = (
-    r"(?i)^(?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?"
-    r"(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*(?:-[0-9a-wyz](?:-[a-z0-9]{2,8})+)*(?:-x(?:-[a-z0-9]{1,8})+)?$"
+# RFC 5646: language, script, region, variants, extensions, private use. Its language names of four and more letters
+# are left out: none was ever registered, and people write `english`.
+_BCP47 = re.compile(
+    r"[a-z]{2,3}(?:-[a-z]{3}){0,3}(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?"
+    r"(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*(?:-[0-9a-wyz](?:-[a-z0-9]{2,8})+)*(?:-x(?:-[a-z0-9]{1,8})+)?",
+    re.IGNORECASE | re.ASCII,
 )
-Language = Annotated[str, StringConstraints(pattern=_BCP47, max_length=35)]
+
+
+def _tag(text: str) -> str:
+    """A language tag as it was given. Raises ValueError."""
+    if _BCP47.fullmatch(text) is None:
+        raise ValueError(
+            "must be a BCP 47 language tag: two or three letters such as `en` or `bn`, if need be with a script or "
+            "a region behind a hyphen, as in `zh-Hant` or `pt-BR`"
+        )
+    return text
+
+
+Language = Annotated[str, StringConstraints(max_length=35), AfterValidator(_tag)]
 PromptName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
 
 

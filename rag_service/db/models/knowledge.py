@@ -150,6 +150,11 @@ class Job(Base):
     warnings: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list)
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_detail: Mapped[str | None] = mapped_column(Text)
+    history: Mapped[list[dict[str, Any]]] = mapped_column(
+        default=list,
+        server_default="[]",
+        doc="how its last attempts ended that did not succeed: {at, code, detail}, the oldest first",
+    )
     fence: Mapped[int] = mapped_column(default=0, doc="grows with every claim; a stale one cannot commit")
     lease_until: Mapped[datetime | None]
     not_before: Mapped[datetime | None]

@@ -8,16 +8,14 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from rag_service.blobs import StoredBlob
-from rag_service.db.models import Chunk, Document, DocumentVersion, Embedding, Job, KnowledgeBase, new_id
+from rag_service.db.models import Document, DocumentVersion, Job, KnowledgeBase, new_id
 from rag_service.db.repositories.jobs import JOBS_CHANNEL, Jobs
 from rag_service.db.repositories.knowledge_bases import no_such
-from rag_service.db.repositories.quotes import Quotes
 from rag_service.db.repositories.versions import Versions
 from rag_service.errors import Conflict, NotFound
 
@@ -50,18 +48,6 @@ class Accepted:
     document: Document
     job: Job | None
     outcome: Outcome
-
-
-@dataclass(frozen=True)
-class Erasable:
-    """What is left of a deleted document. Its vectors are in the collections of the models named; `blobs` are its
-    alone."""
-
-    document_id: UUID
-    knowledge_base_id: UUID
-    embedding_models: list[str]
-    versions: list[DocumentVersion]
-    blobs: list[str]
 
 
 class Documents:
@@ -99,16 +85,20 @@ class Documents:
                 code="document_exists",
             )
         self.describe(document, attributes=attributes, tags=tags)
-        latest = await self._session.scalar(
-            select(DocumentVersion)
-            .where(DocumentVersion.document_id == document.id, DocumentVersion.state != "failed")
+        if not is_new and await self._is_latest(document.id, blob):
+            return Accepted(document, None, "unchanged")
+        job = await Versions(self._session).add(document, blob, is_first=is_new)
+        return Accepted(document, job, "added" if is_new else "updated")
+
+    async def _is_latest(self, document_id: UUID, blob: StoredBlob) -> bool:
+        """Whether a document's newest version that did not fail is of these bytes."""
+        sha256 = await self._session.scalar(
+            select(DocumentVersion.sha256)
+            .where(DocumentVersion.document_id == document_id, DocumentVersion.state != "failed")
             .order_by(DocumentVersion.number.desc())
             .limit(1)
         )
-        if latest is not None and latest.sha256 == blob.sha256:
-            return Accepted(document, None, "unchanged")
-        job = await Versions(self._session).add(document, blob)
-        return Accepted(document, job, "added" if is_new else "updated")
+        return sha256 == blob.sha256
 
     @staticmethod
     def describe(
@@ -237,68 +227,3 @@ class Documents:
 
     async def _cancel(self, whose: ColumnElement[bool], code: str, detail: str) -> None:
         await Jobs(self._session).end_where(whose, state="cancelled", code=code, detail=detail)
-
-    async def next_to_erase(self) -> Erasable | None:
-        """A document, deleted itself or with its knowledge base, that still has traces.
-
-        Workers that ask at the same moment get different ones.
-
-        One that was being read when it was deleted is left until the lease of that job has run out:
-        its worker may still be writing.
-        """
-        row = (
-            await self._session.execute(
-                select(Document, KnowledgeBase)
-                .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
-                .where(
-                    or_(Document.deleted_at.is_not(None), KnowledgeBase.deleted_at.is_not(None)),
-                    ~exists().where(Job.document_id == Document.id, Job.lease_until > func.now()),
-                )
-                .order_by(Document.deleted_at)
-                .limit(1)
-                .with_for_update(of=Document, skip_locked=True)
-            )
-        ).first()
-        if row is None:
-            return None
-        versions = list(
-            await self._session.scalars(
-                select(DocumentVersion).where(DocumentVersion.document_id == row[0].id)
-            )
-        )
-        blobs = await self._blobs_of(row[0].id)
-        return Erasable(row[0].id, row[1].id, row[1].embedding_models, versions, blobs)
-
-    async def _blobs_of(self, document_id: UUID) -> list[str]:
-        """The original files of a document that no version of another one has."""
-        others = aliased(DocumentVersion)
-        names = await self._session.scalars(
-            select(DocumentVersion.blob)
-            .where(
-                DocumentVersion.document_id == document_id,
-                ~exists().where(others.blob == DocumentVersion.blob, others.document_id != document_id),
-            )
-            .distinct()
-        )
-        return list(names)
-
-    async def erase(self, document_id: UUID, *, keep_quotes: bool = False) -> None:
-        """Remove every row of a document, the embeddings that no other chunk shares, and, unless told to keep them,
-        what stored answers quote of it."""
-        if not keep_quotes:
-            await Quotes(self._session).forget(document_id)
-        theirs = (
-            select(Chunk.content_hash)
-            .join(DocumentVersion, DocumentVersion.id == Chunk.version_id)
-            .where(DocumentVersion.document_id == document_id)
-            .distinct()
-        )
-        hashes = list(await self._session.scalars(theirs))
-        await self._session.execute(delete(Document).where(Document.id == document_id))
-        for start in range(0, len(hashes), 5000):
-            await self._session.execute(
-                delete(Embedding).where(
-                    Embedding.content_hash.in_(hashes[start : start + 5000]),
-                    ~exists().where(Chunk.content_hash == Embedding.content_hash),
-                )
-            )

@@ -14,10 +14,10 @@ class JobOrders:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def cancel(self, job_id: UUID) -> None:
+    async def cancel(self, job_id: UUID) -> Job | None:
         """End a job that has not ended; its worker, if it has one, notices with the next beat of its lease.
 
-        One that was cancelled already stays so.
+        Returns the job; None where it was cancelled already, and stays so.
 
         Raises:
             NotFound: there is no such job.
@@ -26,14 +26,15 @@ class JobOrders:
         ended = await Jobs(self._session).end_where(
             Job.id == job_id, state="cancelled", code="cancelled", detail="The job was cancelled."
         )
-        if ended:
-            return
         job, _ = await Jobs(self._session).get(job_id)
+        if ended:
+            return job
         if job.state != "cancelled":
             raise Conflict(
                 f"This job has ended already, as {job.state}: there is nothing left to cancel.",
                 code="job_ended",
             )
+        return None
 
     async def retry(self, job_id: UUID) -> None:
         """Queue a failed, cancelled or quarantined job anew, as if it had never been tried.

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Integer, and_, case, exists, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.models import Document, DocumentVersion, Job
@@ -27,6 +27,9 @@ JobState = Literal[
 FINISHED = frozenset({"succeeded", "failed", "cancelled", "quarantined"})
 JOBS_CHANNEL = "rag_jobs"
 
+HISTORY = 10
+"""How many ends of attempts a job remembers."""
+
 _LOST = "This job is no longer this worker's."
 
 
@@ -43,6 +46,13 @@ def _is_lost() -> ColumnElement[bool]:
 def _due() -> ColumnElement[bool]:
     """True of a job that is queued, and whose pause is over."""
     return and_(Job.state == "queued", or_(Job.not_before.is_(None), Job.not_before <= func.now()))
+
+
+def _remembering(code: str, detail: str | None) -> ColumnElement[list[dict[str, Any]]]:
+    """The history of a job with one more end of an attempt; the oldest makes room."""
+    end = func.jsonb_build_object("at", func.now(), "code", code, "detail", detail or "")
+    full = func.jsonb_array_length(Job.history) >= HISTORY
+    return case((full, Job.history.op("-")(literal(0, Integer))), else_=Job.history).op("||")(end)
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,12 @@ class Jobs:
                 attempts=Job.attempts + 1,
                 lease_until=now + lease,
                 started_at=func.coalesce(Job.started_at, now),
+                history=case(
+                    (Job.state == "queued", Job.history),
+                    else_=_remembering(
+                        "worker_lost", "The worker was not heard of any more; another one took the job over."
+                    ),
+                ),
                 done=0,
                 total=0,
                 warnings=[],
@@ -185,6 +201,7 @@ class Jobs:
                     error_code=code,
                     error_detail=detail,
                     finished_at=func.now(),
+                    history=_remembering(code, detail) if code else Job.history,
                     **values,
                 )
                 .returning(Job)
@@ -219,6 +236,7 @@ class Jobs:
             not_before=datetime.now(UTC) + after,
             error_code=code,
             error_detail=detail,
+            history=_remembering(code, detail),
         )
 
     async def _fenced(self, job: Job, **values: object) -> None:

@@ -39,8 +39,17 @@ class Stale:
         """Those of `ids` that are not wanted after all.
 
         Wanted is what belongs to an active version, or to one that a job is open for. The documents are locked until
-        the end of the transaction, so that no job can be entered for them in between.
+        the end of the transaction, so that no job can be entered for them in between, and none tried anew.
         """
+        theirs = (
+            select(DocumentVersion.document_id)
+            .join(Chunk, Chunk.version_id == DocumentVersion.id)
+            .where(Chunk.id.in_(ids))
+        )
+        # First, and all of them: what is wanted is looked up when nobody can change it any more.
+        await self._session.execute(
+            select(Document.id).where(Document.id.in_(theirs)).order_by(Document.id).with_for_update()
+        )
         rows = await self._session.scalars(
             select(Chunk.id)
             .join(DocumentVersion, DocumentVersion.id == Chunk.version_id)
@@ -53,7 +62,6 @@ class Stale:
                     exists().where(Job.version_id == DocumentVersion.id, Job.state.not_in(FINISHED)),
                 ),
             )
-            .with_for_update(of=Document)
         )
         wanted = set(rows)
         return [id for id in ids if id not in wanted]

@@ -63,9 +63,16 @@ class Versions:
             statement = statement.where(DocumentVersion.number < before)
         return list(await self._session.scalars(statement))
 
-    async def add(self, document: Document, blob: StoredBlob, *, restored_from: int | None = None) -> Job:
+    async def add(
+        self,
+        document: Document,
+        blob: StoredBlob,
+        *,
+        is_first: bool = False,
+        restored_from: int | None = None,
+    ) -> Job:
         """The next version of a document, which the caller has locked, and the job that will read it."""
-        newest = await self._session.scalar(select(self._newest(document.id)))
+        newest = 0 if is_first else await self._session.scalar(select(self._newest(document.id)))
         version = DocumentVersion(
             id=new_id(),
             document_id=document.id,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { orderFor } from "../src/admin/jobs";
+import { earlierEnds, orderFor } from "../src/admin/jobs";
 import type { Job } from "../src/admin/types";
 
 function job(state: string): Job {
@@ -14,6 +14,7 @@ function job(state: string): Job {
     attempts: 0,
     warnings: [],
     error: null,
+    history: [],
   };
 }
 
@@ -24,4 +25,13 @@ test("a job under way can be cancelled, one given up can be tried anew, one that
   for (const state of ["failed", "cancelled", "quarantined"]) assert.equal(orderFor(job(state)), "retry");
   assert.equal(orderFor(job("succeeded")), null);
   assert.equal(orderFor(null), null);
+});
+
+test("what went before is told the newest first, without the end that is shown anyway", () => {
+  const end = (code: string) => ({ at: "2026-01-01T00:00:00Z", code, detail: "" });
+  const history = [end("a"), end("b"), end("c")];
+  const codes = (state: string) => earlierEnds({ ...job(state), history }).map(({ code }) => code);
+  assert.deepEqual(codes("queued"), ["c", "b", "a"]);
+  assert.deepEqual(codes("failed"), ["b", "a"]);
+  assert.deepEqual(codes("succeeded"), []);
 });

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from rag_service.endpoints import Endpoints
 from rag_service.errors import ConfigurationError
-from rag_service.settings import Endpoints, Settings, load_settings, write_private
+from rag_service.private_files import write_private
+from rag_service.settings import Settings, load_settings
 
 STRONG = "kX3-9vQz_Lm27Tn4bWc8RyP0dJfH5sGa"
 

@@ -13,7 +13,7 @@ import "./confirm";
 import type { ConfirmDialog } from "./confirm";
 import { NoticeEvent } from "./events";
 import { bytes, count, day } from "./format";
-import { type Order, orderFor } from "./jobs";
+import { earlierEnds, type Order, orderFor } from "./jobs";
 import { fetchPages, type Listed, Load } from "./load";
 import { href } from "./router";
 import { consoleStyles } from "./styles";
@@ -40,6 +40,14 @@ export class Documents extends LitElement {
         color: var(--danger);
         font-size: 0.875em;
         overflow-wrap: anywhere;
+      }
+      .history {
+        margin-block: 4px;
+        overflow-wrap: anywhere;
+      }
+      .history ul {
+        margin: 4px 0;
+        padding-inline-start: 1.4em;
       }
       .order {
         padding: 0;
@@ -134,6 +142,7 @@ export class Documents extends LitElement {
         ${readable ? html`<a href=${address}><bdi>${row.filename}</bdi></a>` : html`<bdi>${row.filename}</bdi>`}
         ${row.title && row.title !== row.filename ? html`<div class="muted small"><bdi>${row.title}</bdi></div>` : nothing}
         ${row.state === "failed" && row.job?.error ? html`<p class="why">${row.job.error.detail}</p>` : nothing}
+        ${history(row.job)}
         ${this.#order(row)}
       </td>
       <td role="cell" data-label="State"><span class="state ${row.state}">${STATES[row.state] ?? row.state}</span></td>
@@ -198,6 +207,17 @@ export class Documents extends LitElement {
       },
     });
   }
+}
+
+function history(job: Job | null): TemplateResult | typeof nothing {
+  const ends = earlierEnds(job);
+  if (ends.length === 0) return nothing;
+  return html`<details class="history muted small">
+    <summary>${count(ends.length, "earlier attempt")}</summary>
+    <ul>
+      ${ends.map(({ at, code, detail }) => html`<li>${day(at)}: ${detail} <code>${code}</code></li>`)}
+    </ul>
+  </details>`;
 }
 
 function empty(): TemplateResult {

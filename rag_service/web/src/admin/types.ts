@@ -22,6 +22,14 @@ export interface Job {
   attempts: number;
   warnings: string[];
   error: { code: string; detail: string } | null;
+  history: JobEnd[];
+}
+
+/** How an attempt ended that did not succeed. */
+export interface JobEnd {
+  at: string;
+  code: string;
+  detail: string;
 }
 
 export interface DocumentRow {

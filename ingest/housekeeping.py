@@ -1,0 +1,52 @@
+"""Housekeeping: what killed processes and cancelled jobs left behind is removed, once a day, by one of the workers."""
+
+import asyncio
+import logging
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from rag_service.blobs import BlobStore
+from rag_service.db.engine import Database
+from rag_service.db.locks import locked
+from rag_service.errors import RagError
+from rag_service.knowledge.leftovers import orphan_files, unused_embeddings
+
+EVERY_SECONDS = 24 * 3600.0
+AGAIN_SECONDS = 3600.0
+"""When it is tried again where it could not be done."""
+
+logger = logging.getLogger(__name__)
+
+
+async def keep_house(database: Database, blobs: BlobStore) -> None:
+    """Remove what was left behind now, and then once a day, for ever."""
+    while True:
+        pause = EVERY_SECONDS
+        try:
+            async with locked(database, "housekeeping") as free:
+                if free:
+                    await clean_up(database, blobs)
+        except (RagError, SQLAlchemyError, OSError) as error:
+            # By its kind: a database's text may hold what was asked of it.
+            logger.warning("housekeeping was cut short", extra={"reason": type(error).__name__})
+            pause = AGAIN_SECONDS
+        await asyncio.sleep(pause)
+
+
+async def clean_up(database: Database, blobs: BlobStore) -> None:
+    """Remove what is older than an hour and belongs to nothing.
+
+    Raises:
+        DatabaseUnavailable
+    """
+    files = await orphan_files(database, blobs, mend=True, only_few=True)
+    embeddings = await unused_embeddings(database, mend=True)
+    if files.count > files.mended:
+        logger.warning(
+            "most original files belong to no version: nothing was removed; is RAG_STATE_DIR this database's?",
+            extra={"count": files.count},
+        )
+    if files.mended or embeddings.mended:
+        logger.info(
+            "what was left behind is removed", extra={"files": files.mended, "embeddings": embeddings.mended}
+        )
