@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest import worker
 from rag_service.db.engine import Database
 from rag_service.knowledge.vectors import ChromaIndex
 from rag_service.settings import Settings
@@ -42,8 +43,9 @@ async def run_until_it_dies(point: str, settings: Settings) -> None:
 
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_worker_killed_at_any_point_loses_and_doubles_nothing(
-    stand: Stand, settings: Settings, point: str
+    stand: Stand, settings: Settings, point: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(worker, "LOOK_EVERY_SECONDS", 0.1)
     await stand.upload("a.md", handbook(4))
     await stand.work()
     old = [item.chunk.text for item in await stand.readable()]
