@@ -173,5 +173,6 @@ def _outside(first: str, begin: int, last: str, end: int) -> tuple[str | None, s
 
 def _runs_together(pieces: Iterable[_Piece], table: Table) -> bool:
     """Whether numbers of the table are nowhere in the text as they stand in the table."""
-    said = {word for piece in pieces for word in piece.text.split()}
-    return any(word.text not in said for word in table.words if any(map(str.isdigit, word.text)))
+    said = "\n".join(piece.text for piece in pieces)
+    seen = {number for word in table.words for number in _NUMBER.findall(word.text)}
+    return any(not re.search(rf"(?<!\d){re.escape(number)}(?!\d)", said) for number in seen)
