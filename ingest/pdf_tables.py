@@ -339,8 +339,30 @@ def _set_table(run: list[Line], across: Sequence[Rule]) -> Table | None:
             rows[-1] = _merged([rows[-1], row])  # a cell goes on
         else:
             rows.append(row)
-    table = _without_empty(rows, [word for line in run for word in line.words])
-    return table if table and len(table.rows) >= _FEWEST_ROWS and _is_filled(table) else None
+    table = _without_empty(_with_heads(rows), [word for line in run for word in line.words])
+    if not table or len(table.rows) < _FEWEST_ROWS or _is_contents(table):
+        return None
+    return table if _is_filled(table) else None
+
+
+def _is_contents(table: Table) -> bool:
+    """Whether it is a table of contents, which has no header: titles, and page numbers that only rise."""
+    pages = [row[-1] for row in table.rows]
+    if len(table.rows[0]) != 2 or not all(page.isdecimal() for page in pages):
+        return False
+    numbers = list(map(int, pages))
+    return numbers == sorted(numbers) and not any(_is_number(row[0]) for row in table.rows)
+
+
+def _with_heads(rows: Sequence[Row]) -> list[Row]:
+    """The rows with each name of a column that is set beside it, over nothing, above the column next to it."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    for one, two in pairwise(columns):
+        for name, values in ((one, two), (two, one)):
+            if name[0] and not any(name[1:]) and not values[0] and any(values):
+                values[0], name[0] = name[0], ""
+                break
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _merged(rows: Sequence[Row]) -> Row:

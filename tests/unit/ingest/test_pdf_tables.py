@@ -113,6 +113,17 @@ def test_lines_of_a_cell_and_of_a_header_are_one_row(read: Read) -> None:
     assert len(table.split("\n")) == 4
 
 
+def test_a_name_that_is_set_beside_its_column_stands_above_it(read: Read) -> None:
+    def draw(document: FPDF) -> None:
+        for row, shift in zip(ROWS, [50, 75, 75, 75], strict=True):
+            for text, left in zip(row, [10, shift, 110], strict=True):
+                document.set_x(left)
+                document.cell(20, 8, text)
+            document.ln()
+
+    assert tables(read("a.pdf", page_with(draw))) == [TABLE]
+
+
 PROSE = (
     "Keep the receipt of what you bought, since nothing is taken back without it in any of our shops. " * 6
 )
@@ -127,11 +138,17 @@ def numbered(document: FPDF) -> None:
     set_apart(document, [["1.", "Open"], ["2.", "Read"], ["3.", "Close"]], align="L")
 
 
+def contents(document: FPDF) -> None:
+    set_apart(document, [["Opening", "3"], ["Reading", "7"], ["Closing", "19"], ["Index", "24"]], align="L")
+
+
 def framed(document: FPDF) -> None:
     document.multi_cell(120, 8, PROSE, border=1, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
 
-@pytest.mark.parametrize("draw", [columns_of_prose, numbered, framed], ids=lambda draw: draw.__name__)
+@pytest.mark.parametrize(
+    "draw", [columns_of_prose, numbered, contents, framed], ids=lambda draw: draw.__name__
+)
 def test_what_is_no_table_is_not_taken_for_one(read: Read, draw: Callable[[FPDF], None]) -> None:
     found = read("a.pdf", page_with(draw, before="What was new in 2024 and what will be new in 2025."))
     assert not tables(found)
