@@ -89,9 +89,19 @@ def _guessed_encoding(data: bytes, name: str) -> str:
             f"{name} is in no text encoding that is known here: save it as UTF-8 and upload it again.",
             code="unknown_encoding",
         )
+    # Chinese that is read as Korean or Japanese gives a mixture of scripts that nobody writes.
+    best = best if not _is_mixture(str(best)) else next((m for m in found if not _is_mixture(str(m))), best)
     # A Western text is as plausible in half a dozen related encodings: it is in the common one.
     plausible = {match.encoding for match in found} | set(best.could_be_from_charset)
     return "cp1252" if "cp1252" in plausible and _is_latin(str(best)) else best.encoding
+
+
+def _is_mixture(text: str) -> bool:
+    """Whether Chinese characters stand between Korean syllables, or letters of half width between others."""
+    syllables = sum("\uac00" <= char <= "\ud7a3" for char in text)
+    characters = sum("\u4e00" <= char <= "\u9fff" for char in text)
+    half_width = sum("\uff61" <= char <= "\uff9f" for char in text)
+    return 10 * min(syllables, characters) > syllables + characters or 10 * half_width > len(text)
 
 
 def _is_latin(text: str) -> bool:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ingest.decoding import scrub
 from ingest.limits import Budget, Limits
 from ingest.media_types import PDF
 from ingest.ocr import Languages
+from ingest.pdf_table_places import with_tables
 from ingest.scans import ScannedPages, read_pages
 
 FEW_LETTERS = 50
@@ -39,10 +41,13 @@ def read_pdf(path: Path, data: bytes, name: str, limits: Limits) -> Extraction:
     Raises:
         UnreadableDocument: it is damaged or encrypted.
     """
+    half = replace(limits, seconds=limits.seconds / 2, cpu_seconds=limits.cpu_seconds / 2)
+    for_tables = Budget(half)  # from now on: what the converter takes is taken off
     result = converted(data, PDF, name, structure=True)
     text, blocks = from_nodes(result.document["nodes"] if result.document else [])
     count = int(result.metadata.get("page_count") or 0)
     text, blocks = _with_pages(text, blocks, _incomplete(text, blocks, result.pages or []))
+    text, blocks, doubts = with_tables(path, text, blocks, for_tables)
     blocks = _without_running_heads(text, blocks)
     title = clean_title(result.metadata.get("title")) or clean_title(first_heading(text, blocks))
     letters = _letters(text, blocks)
@@ -54,7 +59,7 @@ def read_pdf(path: Path, data: bytes, name: str, limits: Limits) -> Extraction:
         text, blocks = _with_pages(text, blocks, better)
     missing = sorted(set(poor) - {block.page for block in blocks})
     warnings = scanned.warnings(missing) if blocks else []
-    return Extraction(text, blocks, PDF, title, count or None, warnings)
+    return Extraction(text, blocks, PDF, title, count or None, doubts + warnings)
 
 
 def _letters(text: str, blocks: Iterable[Block]) -> Counter[int]:

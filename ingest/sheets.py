@@ -16,6 +16,8 @@ _SAMPLE = 64 * 1024
 _LONGEST_CELL = 8_000
 _DECLARED = re.compile(r"\Asep=(.)\n", re.IGNORECASE)
 _MIDNIGHT = re.compile(r"(?<=\d{4}-\d\d-\d\d) 00:00:00(?= \|)")
+_NO_DAY = re.compile(r"(?<=\| )1899-12-3[01] (?=\d\d:\d\d:\d\d \|)")
+"""A time of day counts from the day before a workbook's first."""
 
 
 def read_csv(text: str, media_type: str, rows: int) -> Extraction:
@@ -56,7 +58,8 @@ def read_workbook(content: str, media_type: str, rows: int) -> Extraction:
         filled = [line for line in lines if line.strip("| ")]
         if len(filled) > rows + 2:  # the header and the rule below it
             warnings.append(cut_short(f"The sheet {sheet}", rows))
-        put.add("table", _MIDNIGHT.sub("", cleaned("table", "\n".join(filled[: rows + 2]))))
+        table = cleaned("table", "\n".join(filled[: rows + 2]))
+        put.add("table", _NO_DAY.sub("", _MIDNIGHT.sub("", table)))
     return Extraction(put.text, put.blocks, media_type, warnings=warnings)
 
 

@@ -31,8 +31,8 @@ def word(*, title: str = "", rows: Sequence[Sequence[str]] = ROWS) -> bytes:
     return _saved(document)
 
 
-def slides(*titles: str) -> bytes:
-    """A slide for each title, with a sentence; a table on the last."""
+def slides(*titles: str, notes: str = "") -> bytes:
+    """A slide for each title, with a sentence; a table, and notes if there are any, on the last."""
     presentation = pptx.Presentation()
     for number, title in enumerate(titles, 1):
         slide = presentation.slides.add_slide(presentation.slide_layouts[1])
@@ -41,6 +41,8 @@ def slides(*titles: str) -> bytes:
     table = slide.shapes.add_table(2, 2, Inches(1), Inches(4), Inches(6), Inches(1)).table
     for number, text in enumerate(["Name", "Value", "speed", "fast"]):
         table.cell(number // 2, number % 2).text = text
+    if notes:
+        slide.notes_slide.notes_text_frame.text = notes
     return _saved(presentation)
 
 

@@ -188,3 +188,11 @@ def test_what_nobody_sees_is_in_no_text_and_no_title(read: Read) -> None:
         assert "Text" in found.text
         assert found.title in ("Title", None)
         assert not any(ord(char) < 9 or ord(char) >= 0xE0000 for char in found.text)
+
+
+def test_what_a_speaker_noted_stands_below_its_slide(read: Read) -> None:
+    found = read("talk.pptx", files.slides("One", "Two", notes="R&D asks for 14 days.\nTell them why."))
+    last = found.blocks[-1]
+    assert (last.kind, last.page) == ("paragraph", 2)
+    assert found.text[last.start : last.end] == "Notes: R&D asks for 14 days.\nTell them why."
+    assert found.text.index("One") < found.text.index("Two") < last.start

@@ -1,6 +1,6 @@
 """Sheets and CSV: tables with a header, in every dialect, and cut short where they are endless."""
 
-from datetime import date
+from datetime import date, datetime, time
 
 import pytest
 
@@ -44,6 +44,15 @@ def test_every_sheet_is_a_heading_with_its_table_below(read: Read) -> None:
         "## Prices\n\n| Item | Price |\n| --- | --- |\n| Lens | 12.5 |"
     )
     assert found.title is None
+
+
+def test_a_time_of_day_has_no_day(read: Read) -> None:
+    rows: list[list[object]] = [
+        ["Shop", "Opens", "Since"],
+        ["North", time(9, 30), datetime(2026, 3, 5, 14, 30)],
+    ]
+    found = read("shops.xlsx", files.workbook({"Hours": rows}))
+    assert found.text.endswith("| North | 09:30:00 | 2026-03-05 14:30:00 |")
 
 
 def test_a_sheet_without_end_is_cut_short_with_a_warning_and_keeps_its_header(read: Read) -> None:

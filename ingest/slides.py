@@ -1,0 +1,71 @@
+"""What a speaker noted below the slides: the converter leaves it out."""
+
+import html
+import posixpath
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from itertools import groupby
+from zipfile import BadZipFile, ZipFile
+
+from ingest.assembly import Assembly
+from ingest.blocks import Extraction
+from ingest.decoding import scrub
+
+_SLIDE = re.compile(r"<p:sldId\b[^>]*\br:id=\"(\w+)\"")
+_RELATION = re.compile(r"<Relationship\b[^>]*>")
+_ATTRIBUTE = re.compile(r"\b(Id|Type|Target)=\"([^\"]*)\"")
+_SHAPE = re.compile(r"<p:sp>(?:(?!</p:sp>).)*</p:sp>", re.DOTALL)
+_BODY = re.compile(r"<p:ph\b[^>]*\btype=\"body\"")
+_PARAGRAPH = re.compile(r"<a:p>(?:(?!</a:p>).)*</a:p>", re.DOTALL)
+_TEXT = re.compile(r"<a:t>([^<]*)</a:t>")
+
+
+def with_notes(read: Extraction, data: bytes) -> Extraction:
+    """The slides, each with the notes below it."""
+    try:
+        with ZipFile(BytesIO(data)) as archive:
+            notes = dict(_notes(archive))
+    except (BadZipFile, KeyError, RuntimeError, OSError, ValueError, EOFError, zlib.error):
+        return read  # what cannot be read in this way has no notes to add
+    if not notes:
+        return read
+    put = Assembly()
+    held = {page: list(found) for page, found in groupby(read.blocks, lambda block: block.page or 1)}
+    for page in sorted({*held, *notes}):
+        for block in held.get(page, []):
+            put.add(block.kind, read.text[block.start : block.end], block.level, page)
+        if page in notes:
+            put.add("paragraph", f"Notes: {notes[page]}", page=page)
+    return replace(read, text=put.text, blocks=put.blocks)
+
+
+def _notes(archive: ZipFile) -> Iterator[tuple[int, str]]:
+    """The number of each slide that has notes, with them."""
+    targets = {key: target for key, _, target in _relations(archive, "ppt/presentation.xml")}
+    shown = _SLIDE.findall(archive.read("ppt/presentation.xml").decode())
+    for number, key in enumerate(shown, 1):
+        for _, kind, target in _relations(archive, targets[key]):
+            if kind.endswith("/notesSlide") and (said := _said(archive.read(target).decode())):
+                yield number, said
+
+
+def _relations(archive: ZipFile, part: str) -> list[tuple[str, str, str]]:
+    """The id, type and target of what a part refers to."""
+    folder, name = posixpath.split(part)
+    listed = f"{folder}/_rels/{name}.rels"
+    if listed not in archive.namelist():
+        return []
+    found = [dict(_ATTRIBUTE.findall(one)) for one in _RELATION.findall(archive.read(listed).decode())]
+    return [
+        (one["Id"], one["Type"], posixpath.normpath(posixpath.join(folder, one["Target"])).lstrip("/"))
+        for one in found
+    ]
+
+
+def _said(notes: str) -> str:
+    bodies = [shape for shape in _SHAPE.findall(notes) if _BODY.search(shape)]
+    lines = ["".join(_TEXT.findall(line)) for body in bodies for line in _PARAGRAPH.findall(body)]
+    return scrub(html.unescape("\n".join(line for line in lines if line.strip()))).strip()
