@@ -29,6 +29,7 @@ from rag_service.db.models import Job
 from rag_service.db.repositories.jobs import JOBS_CHANNEL, Jobs, LostLease
 from rag_service.errors import EmbeddingModelMismatch, NotFound, RagError, Unavailable, UnreadableDocument
 from rag_service.knowledge.embeddings import Embedder, load_embedder
+from rag_service.knowledge.stale import enter_as_stale
 from rag_service.knowledge.vectors import ChromaIndex
 from rag_service.settings import Settings
 
@@ -244,6 +245,8 @@ class Worker:
         with _unless_lost(), suppress(LostLease):
             async with self._database.transaction() as session:
                 await Jobs(session).finish(job, state, code=code, detail=detail)
+                if state != "cancelled":  # a deleted document is erased as a whole
+                    await enter_as_stale(session, job)
             logger.warning("job %s", state, extra={"code": code, "reason": detail})
 
 

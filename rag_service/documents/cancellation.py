@@ -4,12 +4,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag_service.db.models import Job
-from rag_service.db.repositories.chunks import Chunks
 from rag_service.db.repositories.job_orders import JobOrders
-from rag_service.db.repositories.knowledge_bases import KnowledgeBases
-from rag_service.db.repositories.stale_vectors import Stale
-from rag_service.knowledge.vectors import collection_name
+from rag_service.knowledge.stale import enter_as_stale
 
 
 async def cancel(session: AsyncSession, job_id: UUID) -> None:
@@ -24,11 +20,4 @@ async def cancel(session: AsyncSession, job_id: UUID) -> None:
     """
     ended = await JobOrders(session).cancel(job_id)
     if ended is not None:
-        await _enter_as_stale(session, ended)
-
-
-async def _enter_as_stale(session: AsyncSession, job: Job) -> None:
-    base = await KnowledgeBases(session).get(job.knowledge_base_id)
-    ids = await Chunks(session).ids_of(job.version_id)
-    for model in base.embedding_models:
-        await Stale(session).enter(collection_name(base.id, model), ids)
+        await enter_as_stale(session, ended)

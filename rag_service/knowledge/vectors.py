@@ -20,13 +20,16 @@ from chromadb.api.models.AsyncCollection import AsyncCollection
 from chromadb.config import Settings as ChromaSettings
 from chromadb.errors import ChromaError, NotFoundError
 
-from rag_service.errors import ConfigurationError, VectorIndexUnavailable
+from rag_service.errors import ConfigurationError, VectorIndexFull, VectorIndexUnavailable
 from rag_service.knowledge.embeddings import Vectors
 
 BATCH = 1000
 REQUEST_SECONDS = 30.0
 ATTEMPTS = 3
 """How often a collection is opened that is gone as soon as it was found."""
+
+_FULL = re.compile(r"database or disk is full|No space left on device")
+"""What SQLite, in which Chroma keeps what it is told, and the system say; Chroma has no code for it."""
 
 T = TypeVar("T")
 
@@ -119,6 +122,11 @@ class ChromaIndex:
                             self._client = await self._connect()
                 yield self._client
         except (ChromaError, httpx.HTTPError, ValueError, OSError, TimeoutError) as error:
+            if _FULL.search(str(error)):
+                raise VectorIndexFull(
+                    "Chroma's disk is full, and these vectors were not stored. Make room there (`df` tells where it "
+                    "lacks); what a worker is at goes on by itself then."
+                ) from error
             raise VectorIndexUnavailable(
                 "The vector index does not answer; try again in a moment."
             ) from error
