@@ -6,7 +6,7 @@ Who changes what comes out raises `ANALYSIS`: indexes are then built anew.
 import sys
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import regex
@@ -92,14 +92,14 @@ def terms(text: str, language: str | None = None) -> list[str]:
     text = text.casefold()
     if not text.isascii():
         text = text.replace(_JOINED_TA, "ৎ").translate(_SAME)
-    stemmers = _stemmers(language_of(language))
+    term = _stemming(language_of(language))
     found = _whole_names(text)
     for match in _WORD.finditer(text):
         word = match.group()
         if match["unspaced"]:
             found += _pairs(word)
         else:
-            found.append(_term(word[:LONGEST], stemmers))
+            found.append(term(word[:LONGEST]))
     return found
 
 
@@ -117,10 +117,13 @@ def analysis_of(language: str | None) -> str:
 
 def _whole_names(text: str) -> list[str]:
     found: list[str] = []
-    for match in _JOINED.finditer(text):
-        name = match.group()
-        if _TELLING.search(name):
-            found.append((name.replace(",", "") if _GROUPED.fullmatch(name) else name)[:LONGEST])
+    for piece in text.split():
+        if piece.isalnum() or not _TELLING.search(piece):
+            continue  # as nearly all are
+        for match in _JOINED.finditer(piece):
+            name = match.group()
+            if _TELLING.search(name):
+                found.append((name.replace(",", "") if _GROUPED.fullmatch(name) else name)[:LONGEST])
     return found
 
 
@@ -130,21 +133,21 @@ def _pairs(word: str) -> list[str]:
     return alone + [word[at : at + 2] for at in range(max(1, len(word) - 1))]
 
 
-@lru_cache
-def _stemmers(language: str) -> tuple[tuple[str, str], ...]:
-    """(script, stemmer) pairs for texts of a language."""
-    return tuple((script, _STEMMERS.get(script, {}).get(language, usual)) for script, usual in _USUAL.items())
+@lru_cache(maxsize=64)
+def _stemming(language: str) -> Callable[[str], str]:
+    """What makes a word of a text in this language a term; it remembers what it made of the last words."""
+    stemmers = {script: _STEMMERS.get(script, {}).get(language, usual) for script, usual in _USUAL.items()}
 
+    @lru_cache(maxsize=1 << 16)
+    def term(word: str) -> str:
+        found = _SCRIPT.match(word)
+        if found is None or found.lastgroup is None:
+            return word
+        stemmer = stemmers[found.lastgroup]
+        stem = _stem(word, stemmer)
+        return _without_accents(stem) if found.lastgroup == "latin" and stemmer != _NONE else stem
 
-@lru_cache(maxsize=1 << 17)
-def _term(word: str, stemmers: tuple[tuple[str, str], ...]) -> str:
-    found = _SCRIPT.match(word)
-    if found is None or found.lastgroup is None:
-        return word
-    stemmer = dict(stemmers)[found.lastgroup]
-    stem = _stem(word, stemmer)
-    keeps_accents = found.lastgroup != "latin" or stemmer == _NONE
-    return stem if keeps_accents else _without_accents(stem)
+    return term
 
 
 def _without_accents(word: str) -> str:
