@@ -13,6 +13,7 @@
     └── Unavailable       503  something we depend on does not answer; worth trying again
         ├── DatabaseUnavailable
         ├── VectorIndexUnavailable
+        ├── LexicalIndexUnavailable  its files are damaged or gone; it is built anew
         ├── EmbedderUnavailable
         ├── EmbeddingModelMismatch  vectors of another model; not worth trying again until that is settled
         └── ModelUnavailable
@@ -105,6 +106,11 @@ class DatabaseUnavailable(Unavailable):
 class VectorIndexUnavailable(Unavailable):
     code = "vector_index_unavailable"
     title = "The vector index does not answer"
+
+
+class LexicalIndexUnavailable(Unavailable):
+    code = "lexical_index_unavailable"
+    title = "The lexical index cannot be used"
 
 
 class EmbedderUnavailable(Unavailable):
