@@ -1,10 +1,10 @@
 """`python -m evals.bench.retrieval --datasets DIR`: how well the right passages are found on public test collections.
 
-DIR has folders as BEIR has them, at any depth: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text},
-and `qrels/test.tsv`. A file `rewrites.jsonl` {id, history: [{speaker, text}]} in a folder above gives the questions that
-were asked before. A folder named after a language (xquad/de, tydiqa/bengali) is read in that language. The product's own
-terms, embedder and fusion are measured, with BM25 as tantivy has it; nDCG@10 beside each side alone, reciprocal rank
-fusion, and a convex combination at a fixed weight.
+DIR has folders as BEIR has them, at any depth: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text}, and
+`qrels/test.tsv`. A file `rewrites.jsonl` {id, history: [{speaker, text}]} in a folder above gives the questions that
+were asked before. A folder named after a language (xquad/de, tydiqa/bengali) is read in that language. The product's
+own terms, embedder and fusion are measured, with BM25 as tantivy has it; nDCG@10 beside each side alone, reciprocal
+rank fusion, and a convex combination at a fixed weight.
 """
 
 import argparse

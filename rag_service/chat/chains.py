@@ -27,7 +27,8 @@ from rag_service.chat.prompts import Prompt
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge.embeddings import Embedder
-from rag_service.knowledge.retriever import Hit, Retriever
+from rag_service.knowledge.retriever import Retriever
+from rag_service.knowledge.selection import Hit
 from rag_service.knowledge.tokens import estimate_tokens
 
 logger = logging.getLogger(__name__)

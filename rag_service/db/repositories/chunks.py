@@ -78,6 +78,17 @@ class Chunks:
             await self._session.scalars(select(Chunk.id).where(*_are_readable(knowledge_base_id, filters)))
         )
 
+    async def matching_documents(self, knowledge_base_id: UUID, filters: Filters) -> list[UUID]:
+        """The documents of `matching`."""
+        return list(
+            await self._session.scalars(
+                select(Document.id)
+                .join(DocumentVersion, Document.active_version_id == DocumentVersion.id)
+                .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
+                .where(*_are_of_documents(knowledge_base_id, filters))
+            )
+        )
+
     async def count(self, knowledge_base_id: UUID) -> int:
         """Chunks that can be asked for."""
         return (
@@ -94,6 +105,12 @@ def _are_readable(knowledge_base_id: UUID, filters: Filters) -> list[ColumnEleme
     """What makes a chunk one that may be quoted. A caller's filters come on top of the rest, and only narrow it."""
     return [
         DocumentVersion.id == Chunk.version_id,
+        *_are_of_documents(knowledge_base_id, filters),
+    ]
+
+
+def _are_of_documents(knowledge_base_id: UUID, filters: Filters) -> list[ColumnElement[bool]]:
+    return [
         Document.active_version_id == DocumentVersion.id,
         KnowledgeBase.id == Document.knowledge_base_id,
         KnowledgeBase.id == knowledge_base_id,
@@ -118,6 +135,15 @@ class Embeddings:
             )
         )
         return {key: np.frombuffer(vector, dtype="<f4") for key, vector in rows}
+
+    async def of_chunks(self, model: str, ids: Sequence[UUID]) -> dict[UUID, NDArray[np.float32]]:
+        """The vectors of chunks, as far as they are known; each of shape (dimensions,)."""
+        rows = await self._session.execute(
+            select(Chunk.id, Embedding.vector).where(
+                Embedding.model == model, Embedding.content_hash == Chunk.content_hash, Chunk.id.in_(ids)
+            )
+        )
+        return {chunk_id: np.frombuffer(vector, dtype="<f4") for chunk_id, vector in rows}
 
     async def save(self, model: str, vectors: dict[str, NDArray[np.float32]]) -> None:
         if not vectors:
