@@ -166,7 +166,7 @@ async def _build(
     stack.push_async_callback(lexical.close)
     follower = LexicalFollower(database, lexical)
     await stack.enter_async_context(follower.running())
-    retriever = Retriever(database, vectors, embedder)
+    retriever = Retriever(database, vectors, embedder, lexical)
     chat_service = ChatService(settings, database, retriever, embedder, model)
     stack.push_async_callback(chat_service.close)
     return Services(

@@ -147,7 +147,7 @@ class Answering:
     async def _answer(self, turns: AsyncIterator[Turn]) -> AsyncIterator[tuple[Turn, Event]]:
         async for turn in turns:
             sources = self._sources(turn.hits)
-            if not turn.hits or turn.hits[0].score < turn.refusal_score:
+            if max((hit.score for hit in turn.hits), default=-1.0) < turn.refusal_score:
                 sources = []
             yield turn, Sources(sources)
             async with aclosing(self._text(turn, sources)) as events:

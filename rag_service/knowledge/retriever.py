@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import numpy as np
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.engine import Database
 from rag_service.db.repositories.chunks import Chunks, Embeddings
@@ -37,6 +38,7 @@ REMEMBERED = 2000
 """Vectors of questions that are kept: the next turn of a conversation needs those of the turns before it."""
 
 logger = logging.getLogger(__name__)
+_Scored = list[tuple[UUID, float]]
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class _Asked:
     failure: EmbedderUnavailable | None
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Search:
     """The hits of one question; what each part takes is added to `timings`."""
 
@@ -175,7 +177,6 @@ class _Search:
     knowledge_base_id: UUID
     asked: _Asked
     timings: dict[str, float]
-    _seen: dict[UUID, Hit | None] = field(default_factory=dict)
 
     async def best(self, limit: int, filters: Filters) -> tuple[list[Hit], list[Hit]]:
         """At most `limit` hits, and those left out for their sake."""
@@ -183,12 +184,9 @@ class _Search:
         folded: list[Hit] = []
         for times in OVERFETCH:
             wanted = max(CANDIDATES, limit * times)
-            found, is_all = await self._found(wanted)
-            for some in (found[: limit * OVERFETCH[0]], found):
-                kept, folded = distinct(await self._readable(some, filters))
-                if len(kept) >= limit:
-                    break
-            if len(kept) >= limit or is_all:
+            near, told = await self._found(wanted)
+            kept, folded = await self._readable(near, told, limit, filters)
+            if len(kept) >= limit or max(len(near), len(told)) < wanted:  # enough, or all that there is
                 return _spread(kept, folded, limit)
         if filters:
             # They are narrower than the index can be asked widely: now the other way round.
@@ -196,14 +194,14 @@ class _Search:
                 chunks = Chunks(session)
                 ids = await chunks.matching(self.knowledge_base_id, filters)
                 documents = await chunks.matching_documents(self.knowledge_base_id, filters)
-            found, _ = await self._found(max(CANDIDATES, limit), ids, documents)
-            kept, folded = distinct(await self._readable(found, filters))
+            near, told = await self._found(max(CANDIDATES, limit), ids, documents)
+            kept, folded = await self._readable(near, told, limit, filters)
         return _spread(kept, folded, limit)
 
     async def _found(
         self, wanted: int, ids: Sequence[UUID] | None = None, documents: Sequence[UUID] | None = None
-    ) -> tuple[list[Fused], bool]:
-        """What both sides find, fused, and whether that is all that they have."""
+    ) -> tuple[_Scored, _Scored]:
+        """What the vectors find, and what the words find."""
         before = time.perf_counter()
         near, told = await asyncio.gather(self._near(wanted, ids), self._told(wanted, documents))
         failure: Exception | None = self.asked.failure
@@ -213,23 +211,50 @@ class _Search:
             if not told:
                 raise failure
             logger.warning("searching by words alone", extra={"reason": str(failure)})
-        cosines = await self._cosines({chunk_id for chunk_id, _ in told} - {chunk_id for chunk_id, _ in near})
-        fused = fuse(
-            near, told, weight=self._weight(near, told), possible=self.asked.possible, cosines=cosines
-        )
         self.timings["search"] += 1000 * (time.perf_counter() - before)
-        return fused, len(near) < wanted and len(told) < wanted
+        return near, told
 
-    def _weight(self, near: Sequence[tuple[UUID, float]], told: Sequence[tuple[UUID, float]]) -> float:
+    async def _readable(
+        self, near: _Scored, told: _Scored, limit: int, filters: Filters
+    ) -> tuple[list[Hit], list[Hit]]:
+        """Of what was found, fused: hits that may be read, and those of them that say the same as a better one.
+
+        Read back are so many of the best as usually suffice; all, where they do not.
+        """
+        before = time.perf_counter()
+        kept: list[Hit] = []
+        folded: list[Hit] = []
+        async with self.database.transaction() as session:
+            known = {chunk_id for chunk_id, _ in near}
+            cosines = await self._cosines(session, [one for one, _ in told if one not in known])
+            found = fuse(
+                near, told, weight=self._weight(near, told), possible=self.asked.possible, cosines=cosines
+            )
+            hits: list[Hit] = []
+            few = limit * OVERFETCH[0]
+            for some in (found[:few], found[few:]):
+                readable = await Chunks(session).readable(
+                    self.knowledge_base_id, [one.chunk_id for one in some], filters
+                )
+                hits += [
+                    Hit(readable[one.chunk_id], self._score(one), one)
+                    for one in some
+                    if one.chunk_id in readable
+                ]
+                kept, folded = distinct(hits)
+                if len(kept) >= limit or len(found) <= few:
+                    break
+        self.timings["read_back"] += 1000 * (time.perf_counter() - before)
+        return kept, folded
+
+    def _weight(self, near: _Scored, told: _Scored) -> float:
         if self.asked.vector is None:
             return 0.0
         if self.asked.pieces is None:
             return agreement_weight(near, told)
         return dense_weight(self.asked.pieces)
 
-    async def _near(
-        self, wanted: int, ids: Sequence[UUID] | None
-    ) -> list[tuple[UUID, float]] | VectorIndexUnavailable:
+    async def _near(self, wanted: int, ids: Sequence[UUID] | None) -> _Scored | VectorIndexUnavailable:
         if self.asked.vector is None:
             return []
         collection = collection_name(self.knowledge_base_id, self.fingerprint)
@@ -238,35 +263,19 @@ class _Search:
         except VectorIndexUnavailable as error:
             return error
 
-    async def _told(self, wanted: int, documents: Sequence[UUID] | None) -> list[tuple[UUID, float]]:
+    async def _told(self, wanted: int, documents: Sequence[UUID] | None) -> _Scored:
         if self.lexical is None:
             return []
         asked = follow_ups.repeated(self.asked.terms)
         found = await self.lexical.search(self.knowledge_base_id, asked, wanted, documents=documents)
         return [(chunk_id, score / follow_ups.STEP) for chunk_id, score in found]
 
-    async def _cosines(self, ids: set[UUID]) -> dict[UUID, float]:
+    async def _cosines(self, session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, float]:
         """Of chunks that only the words found, by the vectors that PostgreSQL keeps."""
         if self.asked.vector is None or not ids:
             return {}
-        async with self.database.transaction() as session:
-            vectors = await Embeddings(session).of_chunks(self.fingerprint, sorted(ids))
+        vectors = await Embeddings(session).of_chunks(self.fingerprint, ids)
         return {chunk_id: float(vector @ self.asked.vector) for chunk_id, vector in vectors.items()}
-
-    async def _readable(self, found: Sequence[Fused], filters: Filters) -> list[Hit]:
-        """Those that may be read, in the same order. Each chunk is read back once a question."""
-        before = time.perf_counter()
-        unread = [one.chunk_id for one in found if one.chunk_id not in self._seen]
-        if unread:
-            async with self.database.transaction() as session:
-                readable = await Chunks(session).readable(self.knowledge_base_id, unread, filters)
-            for one in found:
-                if one.chunk_id in readable:
-                    self._seen[one.chunk_id] = Hit(readable[one.chunk_id], self._score(one), one)
-                else:
-                    self._seen.setdefault(one.chunk_id, None)
-        self.timings["read_back"] += 1000 * (time.perf_counter() - before)
-        return [hit for one in found if (hit := self._seen[one.chunk_id]) is not None]
 
     def _score(self, found: Fused) -> float:
         if self.asked.vector is None:
