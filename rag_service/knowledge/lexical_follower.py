@@ -243,7 +243,7 @@ class LexicalFollower:
         after: tuple[UUID, int] | None = None
         while coming:
             async with self._database.transaction() as session:
-                # A version has one chunk at least, so that no more than these can be on the page.
+                # Each has one chunk at least, so that a page is filled by no more versions than it has chunks.
                 chunks = await Lexical(session).chunks(
                     coming[:CHUNKS_OF_PAGE], after=after, limit=CHUNKS_OF_PAGE
                 )
