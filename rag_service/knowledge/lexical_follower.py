@@ -8,9 +8,11 @@ number of other processes, and on files that somebody has deleted.
 import asyncio
 import logging
 import time
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from uuid import UUID
 
 from rag_service.db.engine import Database
@@ -31,7 +33,7 @@ from rag_service.knowledge.terms import analysis_of, terms
 POLL_SECONDS = 1.0
 POLL_SHARE = 50
 """So many times as long as a comparison takes is the pause until the next one, unless somebody wakes us."""
-WOKEN_SHARE = 4
+WOKEN_SHARE = 2
 """The same if somebody does: of many commits in a row several are looked at together."""
 LONGEST_PAUSE = 30.0
 CHUNKS_OF_CHANGE = 5000
@@ -65,6 +67,15 @@ class _Held:
         for version in self.versions:
             parts[part_of(version)].add(version)
         return parts
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """Active versions that an index lacks, what it holds that is not active, and whether nothing else differs."""
+
+    lacking: Sequence[ActiveVersion]
+    left: set[UUID]
+    is_all: bool
 
 
 class LexicalFollower:
@@ -187,10 +198,10 @@ class LexicalFollower:
             held = _Held(analysis, await self._index.versions(base.id, analysis))
             self._held[base.id] = held
         if held.digest != base.digest:
-            lacking, left = await self._difference(base.id, held)
-            some = _some_of(lacking)
-            await self._change(base, held, remove=left, add=some)
-            if len(some) < len(lacking):
+            differs = await self._difference(base.id, held)
+            some = differs.lacking[: _fitting([version.chunks for version in differs.lacking])]
+            await self._change(base, held, remove=differs.left, add=some)
+            if len(some) < len(differs.lacking) or not differs.is_all:
                 return False
             await self._clear_away(base, held)
         if not held.serves:
@@ -198,21 +209,23 @@ class LexicalFollower:
             held.serves = True
         return True
 
-    async def _difference(self, base: UUID, held: _Held) -> tuple[list[ActiveVersion], set[UUID]]:
-        """The active versions that the index lacks, and what it holds that is not active."""
+    async def _difference(self, base: UUID, held: _Held) -> _Difference:
+        """What differs in as many parts of the knowledge base as one change can be about."""
         have = held.by_part()
         async with self._database.transaction() as session:
             wanted = await Lexical(session).parts(base)
             differing = [
                 part
-                for part in have.keys() | wanted.keys()
+                for part in sorted(have.keys() | wanted.keys())
                 if wanted.get(part, Digest()) != Digest.of(have.get(part, ()))
             ]
-            active = await Lexical(session).versions(base, differing)
-        indexed = {version for part in differing for version in have.get(part, ())}
-        return (
-            [version for version in active if version.id not in indexed],
-            indexed - {version.id for version in active},
+            some = differing[: _fitting([wanted.get(part, Digest()).count for part in differing])]
+            active = await Lexical(session).versions(base, some)
+        indexed = {version for part in some for version in have.get(part, ())}
+        return _Difference(
+            lacking=[version for version in active if version.id not in indexed],
+            left=indexed - {version.id for version in active},
+            is_all=len(some) == len(differing),
         )
 
     async def _change(
@@ -226,13 +239,19 @@ class LexicalFollower:
         self, versions: Sequence[ActiveVersion], language: str | None
     ) -> AsyncIterator[list[Entry]]:
         by_id = {version.id: version for version in versions}
+        coming = sorted(by_id)
         after: tuple[UUID, int] | None = None
-        while by_id:
+        while coming:
             async with self._database.transaction() as session:
-                chunks = await Lexical(session).chunks(list(by_id), after=after, limit=CHUNKS_OF_PAGE)
+                # Each has one chunk at least, so that a page is filled by no more versions than it has chunks.
+                chunks = await Lexical(session).chunks(
+                    coming[:CHUNKS_OF_PAGE], after=after, limit=CHUNKS_OF_PAGE
+                )
             if not chunks:
-                return
+                coming = coming[CHUNKS_OF_PAGE:]
+                continue
             after = chunks[-1].version_id, chunks[-1].ordinal
+            coming = coming[bisect_left(coming, after[0]) :]
             yield await asyncio.to_thread(_entries_of, chunks, by_id, language)
 
     async def _clear_away(self, base: ActiveBase, held: _Held) -> None:
@@ -245,14 +264,14 @@ class LexicalFollower:
         await self._change(base, held, remove=held.versions, add=active)
 
 
-def _some_of(versions: Sequence[ActiveVersion]) -> Sequence[ActiveVersion]:
-    """As many as one commit takes, but one at least."""
-    chunks = 0
-    for place, version in enumerate(versions):
-        chunks += version.chunks
-        if chunks > CHUNKS_OF_CHANGE:
-            return versions[: max(1, place)]
-    return versions
+def _fitting(sizes: Sequence[int]) -> int:
+    """How many of the first together have no more chunks than one commit takes; one at least."""
+    total = 0
+    for place, size in enumerate(sizes):
+        total += size
+        if total > CHUNKS_OF_CHANGE:
+            return max(1, place)
+    return len(sizes)
 
 
 def _entries_of(
