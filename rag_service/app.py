@@ -43,6 +43,8 @@ from rag_service.documents.service import DocumentService
 from rag_service.documents.uploads import UploadService
 from rag_service.errors import RagError
 from rag_service.knowledge.embeddings import Embedder, load_embedder
+from rag_service.knowledge.lexical import TantivyIndex
+from rag_service.knowledge.lexical_follower import LexicalFollower
 from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.vectors import ChromaIndex
 from rag_service.settings import Settings
@@ -160,7 +162,11 @@ async def _build(
         if interrupted := await mark_interrupted(session):
             logger.warning("answers were cut short by the last stop", extra={"count": interrupted})
     vectors, blobs = ChromaIndex(settings.chroma_url), BlobStore(settings.blob_dir)
-    retriever = Retriever(database, vectors, embedder)
+    lexical = TantivyIndex(settings.lexical_root)
+    stack.push_async_callback(lexical.close)
+    follower = LexicalFollower(database, lexical)
+    await stack.enter_async_context(follower.running())
+    retriever = Retriever(database, vectors, embedder, lexical)
     chat_service = ChatService(settings, database, retriever, embedder, model)
     stack.push_async_callback(chat_service.close)
     return Services(
@@ -176,4 +182,6 @@ async def _build(
         retriever=retriever,
         embedder=embedder,
         vectors=vectors,
+        lexical=lexical,
+        lexical_follower=follower,
     )

@@ -15,6 +15,7 @@
         │   └── DatabaseFull     507  the same, of the database's disk
         ├── VectorIndexUnavailable
         │   └── VectorIndexFull  507  the same, of Chroma's disk
+        ├── LexicalIndexUnavailable  its files are damaged or gone; it is built anew
         ├── EmbedderUnavailable
         ├── EmbeddingModelMismatch  vectors of another model; not worth trying again until that is settled
         └── ModelUnavailable
@@ -122,6 +123,11 @@ class VectorIndexFull(VectorIndexUnavailable):
     status = 507
     title = "The vector index has no room left"
     retryable = False
+
+
+class LexicalIndexUnavailable(Unavailable):
+    code = "lexical_index_unavailable"
+    title = "The lexical index cannot be used"
 
 
 class EmbedderUnavailable(Unavailable):

@@ -71,6 +71,10 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     state_dir: Path = Path("data/state")
+    lexical_dir: Path | None = Field(
+        default=None,
+        description="where each api process keeps its lexical index, on a local disk; unset means: in the state folder",
+    )
     secret_key: SecretStr | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     sample: bool = Field(default=True, description="load the sample knowledge base on the first start")
@@ -157,6 +161,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _resolve_paths(self) -> Self:
         self.state_dir = self.state_dir.expanduser().resolve()
+        if self.lexical_dir is not None:
+            self.lexical_dir = self.lexical_dir.expanduser().resolve()
         self.prompts_dir = self.prompts_dir.expanduser().resolve()
         self.sample_dir = self.sample_dir.expanduser().resolve()
         return self
@@ -238,6 +244,10 @@ class Settings(BaseSettings):
     @property
     def blob_dir(self) -> Path:
         return self.state_dir / "blobs"
+
+    @property
+    def lexical_root(self) -> Path:
+        return self.lexical_dir or self.state_dir / "lexical"
 
     @property
     def endpoints_file(self) -> Path:

@@ -18,6 +18,8 @@ from rag_service.documents.service import DocumentService
 from rag_service.documents.uploads import UploadService
 from rag_service.errors import Forbidden, Unavailable
 from rag_service.knowledge.embeddings import Embedder
+from rag_service.knowledge.lexical import LexicalIndex
+from rag_service.knowledge.lexical_follower import LexicalFollower
 from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.vectors import VectorIndex
 from rag_service.settings import Settings
@@ -37,6 +39,8 @@ class Services:
     retriever: Retriever
     embedder: Embedder
     vectors: VectorIndex
+    lexical: LexicalIndex
+    lexical_follower: LexicalFollower
 
 
 class Startup(Protocol):

@@ -28,7 +28,8 @@ from rag_service.chat.support import is_claimed, unsupported
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge.embeddings import Embedder
-from rag_service.knowledge.retriever import Hit, Retriever
+from rag_service.knowledge.retriever import Retriever
+from rag_service.knowledge.selection import Hit
 from rag_service.knowledge.tokens import estimate_tokens
 
 logger = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ class Answering:
     async def _answer(self, turns: AsyncIterator[Turn]) -> AsyncIterator[tuple[Turn, Event]]:
         async for turn in turns:
             sources = self._sources(turn.hits)
-            if not turn.hits or turn.hits[0].score < turn.refusal_score:
+            if max((hit.score for hit in turn.hits), default=-1.0) < turn.refusal_score:
                 sources = []
             yield turn, Sources(sources)
             async with aclosing(self._text(turn, sources)) as events:

@@ -41,6 +41,13 @@ class Embedder(Protocol):
         """
         ...
 
+    def pieces_a_letter(self, text: str) -> float | None:
+        """How finely the model has to cut a text, above 0 to 1: the coarser, the better it knows the language.
+
+        None where its tokenizer does not tell.
+        """
+        ...
+
     async def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Vectors of shape (len(texts), dimensions), for storing. Of a text that is too long, of its beginning."""
         ...

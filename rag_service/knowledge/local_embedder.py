@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import regex
 
 from rag_service.errors import ConfigurationError
 from rag_service.knowledge import allocator, attention
@@ -35,6 +36,14 @@ _PROBE = [
     "The lease of a job runs out when its worker dies, and another worker takes the job over. " * count
     for count in (1, 1, 2, 2, 3, 3, 4, 4)
 ]
+
+_LETTER = regex.compile(r"(?P<word>[\p{Han}\p{Hangul}])|[\p{L}\p{M}\p{N}]")
+WORD_CHARACTER = 2.5
+"""Letters of an alphabet that a Chinese character or a Korean syllable stands for."""
+
+
+def _letters(text: str) -> float:
+    return sum(WORD_CHARACTER if match["word"] else 1.0 for match in _LETTER.finditer(text))
 
 
 class LocalEmbedder:
@@ -74,6 +83,7 @@ class LocalEmbedder:
         self._tokenizer = Tokenizer.from_str(self._model.tokenizer.backend_tokenizer.to_str())
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._unknown = str(getattr(self._model.tokenizer, "unk_token", None))
         count = min(cores(), MOST_LANES)
         self._questions = ThreadPoolExecutor(
             count, thread_name_prefix="question", initializer=lambda: torch.set_num_threads(1)
@@ -158,6 +168,15 @@ class LocalEmbedder:
     def token_spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [encoding.offsets for encoding in encodings]
+
+    def pieces_a_letter(self, text: str) -> float | None:
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        pieces = 0.0
+        for token, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True):
+            letters = _letters(text[start:end])
+            pieces += letters if token == self._unknown else min(letters, 1.0)
+        letters = _letters(text)
+        return min(1.0, pieces / letters) if letters else None
 
     async def embed_texts(self, texts: Sequence[str]) -> Vectors:
         if not texts:

@@ -13,8 +13,12 @@ from rag_service.db.repositories.consistency import Consistency
 from rag_service.errors import EmbeddingModelMismatch
 
 
-async def check_can_ask(database: Database, knowledge_base_id: UUID, fingerprint: str) -> None:
-    """Return if the knowledge base has vectors of this model: its own, or the one before a change of model.
+async def check_can_ask(
+    database: Database, knowledge_base_id: UUID, fingerprint: str
+) -> KnowledgeBase | None:
+    """The knowledge base, if it has vectors of this model: its own, or the one before a change of model.
+
+    None where there is no such knowledge base.
 
     Raises:
         EmbeddingModelMismatch: it has not.
@@ -23,6 +27,7 @@ async def check_can_ask(database: Database, knowledge_base_id: UUID, fingerprint
         found = await Consistency(session).models(knowledge_base_id)
     if found is not None:
         check_model(found, fingerprint)
+    return found
 
 
 def check_model(knowledge_base: KnowledgeBase, fingerprint: str) -> None:

@@ -52,6 +52,9 @@ class OpenAIEmbedder:
     def token_spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         return word_piece_spans(texts)
 
+    def pieces_a_letter(self, text: str) -> float | None:
+        return None  # the server's tokenizer is not known, and one that cuts bytes says little
+
     async def embed_texts(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self.dimensions), dtype=np.float32)

@@ -1,64 +1,169 @@
 """From a question to chunks that may be quoted."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import numpy as np
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from rag_service.db.engine import Database
-from rag_service.db.repositories.chunks import Chunks, ReadableChunk
+from rag_service.db.repositories.chunks import Chunks, Embeddings
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
+from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
+from rag_service.knowledge import follow_ups
 from rag_service.knowledge.embeddings import Embedder, Vectors
+from rag_service.knowledge.fusion import (
+    CANDIDATES,
+    Fused,
+    agreement_weight,
+    dense_weight,
+    fuse,
+    most_possible,
+)
+from rag_service.knowledge.lexical import LexicalIndex
 from rag_service.knowledge.model_check import check_can_ask
+from rag_service.knowledge.selection import Hit, distinct, spread
+from rag_service.knowledge.terms import terms
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 OVERFETCH = (3, 15)
-"""How many times the wanted number is asked of the index, step by step: what is stale, or not of a document that the
+"""How many times the wanted number is asked of each index, step by step: what is stale, or not of a document that the
 filters name, falls out when it is read back."""
+REMEMBERED = 2000
+"""Vectors of questions that are kept: the next turn of a conversation needs those of the turns before it."""
 
-
-@dataclass(frozen=True)
-class Hit:
-    """A chunk that may be quoted, with the cosine similarity of its vector to the question's."""
-
-    source: ReadableChunk
-    score: float
+logger = logging.getLogger(__name__)
+_Scored = list[tuple[UUID, float]]
 
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Hits, best first, and the milliseconds each part took."""
+    """Hits, best first, what was left out for their sake, and the milliseconds each part took."""
 
     hits: Sequence[Hit]
     timings: dict[str, float] = field(default_factory=dict)
+    left_out: Sequence[Hit] = ()
 
 
 class Retriever:
-    """Searches the vector index, and lets only what PostgreSQL says is readable through."""
+    """Searches by vectors and by words at once, and lets only what PostgreSQL says is readable through.
 
-    def __init__(self, database: Database, vectors: VectorIndex, embedder: Embedder) -> None:
+    Without a lexical index, and where it is empty, vectors alone find; where they cannot be asked, words alone.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        vectors: VectorIndex,
+        embedder: Embedder,
+        lexical: LexicalIndex | None = None,
+    ) -> None:
         self._database = database
         self._vectors = vectors
         self._embedder = embedder
+        self._lexical = lexical
+        self._asked: OrderedDict[str, Vectors] = OrderedDict()
 
     async def retrieve(
-        self, question: str, knowledge_base_id: UUID, *, limit: int, filters: Filters = NO_FILTERS
+        self,
+        question: str,
+        knowledge_base_id: UUID,
+        *,
+        limit: int,
+        filters: Filters = NO_FILTERS,
+        history: Sequence[str] = (),
     ) -> Retrieval:
-        """At most `limit` chunks of the knowledge base; fewer only where no more pass the filters.
+        """At most `limit` chunks of the knowledge base; fewer only where no more pass the filters and say more.
+
+        `history` are the questions asked before, oldest first; they help one that does not stand alone.
 
         Raises:
-            EmbedderUnavailable, VectorIndexUnavailable, DatabaseUnavailable, EmbeddingModelMismatch
+            EmbedderUnavailable, VectorIndexUnavailable: and words do not find anything either
+            DatabaseUnavailable, EmbeddingModelMismatch
         """
         started = time.perf_counter()
-        vector, _ = await asyncio.gather(
-            self._embedder.embed_question(question),
-            check_can_ask(self._database, knowledge_base_id, self._embedder.fingerprint),
+        before = history[-follow_ups.QUESTIONS :]
+        vector, words = await asyncio.gather(
+            self._embedded(question, before), self._words(question, before, knowledge_base_id)
         )
         timings = {"embed": 1000 * (time.perf_counter() - started), "search": 0.0, "read_back": 0.0}
-        search = _Search(self._database, self._vectors, self._embedder.fingerprint, knowledge_base_id)
-        hits = await search.nearest(vector, limit, filters, timings)
-        return Retrieval(hits, timings)
+        asked = _Asked(
+            words.lent,
+            most_possible(words.lent, words.chunks, words.frequencies),
+            None
+            if isinstance(vector, EmbedderUnavailable)
+            else follow_ups.lent_vector(vector[-1], vector[:-1], words.need),
+            self._embedder.pieces_a_letter(question),
+            vector if isinstance(vector, EmbedderUnavailable) else None,
+        )
+        search = _Search(
+            self._database,
+            self._vectors,
+            self._lexical,
+            self._embedder.fingerprint,
+            knowledge_base_id,
+            asked,
+            timings,
+        )
+        hits, left_out = await search.best(limit, filters)
+        return Retrieval(hits, timings, left_out)
+
+    async def _embedded(self, question: str, before: Sequence[str]) -> Vectors | EmbedderUnavailable:
+        """Vectors of the earlier questions and, last, of this one; the error where there are to be none."""
+        try:
+            return np.stack([await self._vector(text) for text in (*before, question)])
+        except EmbedderUnavailable as error:
+            if self._lexical is None:
+                raise
+            return error
+
+    async def _vector(self, text: str) -> Vectors:
+        vector = self._asked.get(text)
+        if vector is None:
+            vector = await self._embedder.embed_question(text)
+        self._asked[text] = vector
+        self._asked.move_to_end(text)
+        if len(self._asked) > REMEMBERED:
+            self._asked.popitem(last=False)
+        return vector
+
+    async def _words(self, question: str, before: Sequence[str], knowledge_base_id: UUID) -> "_Words":
+        knowledge_base = await check_can_ask(self._database, knowledge_base_id, self._embedder.fingerprint)
+        language = knowledge_base.language if knowledge_base else None
+        own = terms(question, language)
+        earlier = [terms(text, language) for text in before]
+        every = {term for said in (own, *earlier) for term in said}
+        chunks, frequencies = 0, dict[str, int]()
+        if self._lexical is not None:
+            chunks, frequencies = await self._lexical.frequencies(knowledge_base_id, sorted(every))
+        need = follow_ups.need(own, chunks, frequencies)
+        return _Words(follow_ups.lent_terms(own, earlier, need), need, chunks, frequencies)
+
+
+@dataclass(frozen=True)
+class _Words:
+    """The terms to search for with their weights, and how often each occurs in how many chunks."""
+
+    lent: Mapping[str, float]
+    need: float
+    chunks: int
+    frequencies: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the indexes are asked: terms with weights, the most BM25 they can reach, the vector or why there is none."""
+
+    terms: Mapping[str, float]
+    possible: float
+    vector: Vectors | None
+    pieces: float | None
+    failure: EmbedderUnavailable | None
 
 
 @dataclass(frozen=True)
@@ -67,42 +172,117 @@ class _Search:
 
     database: Database
     vectors: VectorIndex
+    lexical: LexicalIndex | None
     fingerprint: str
     knowledge_base_id: UUID
+    asked: _Asked
+    timings: dict[str, float]
 
-    async def nearest(
-        self, vector: Vectors, limit: int, filters: Filters, timings: dict[str, float]
-    ) -> list[Hit]:
-        hits: list[Hit] = []
+    async def best(self, limit: int, filters: Filters) -> tuple[list[Hit], list[Hit]]:
+        """At most `limit` hits, and those left out for their sake."""
+        kept: list[Hit] = []
+        folded: list[Hit] = []
         for times in OVERFETCH:
-            found = await self._found(vector, limit * times, timings)
-            hits = await self._readable(found, filters, timings)
-            if len(hits) >= limit or len(found) < limit * times:  # enough, or all that there is
-                return hits[:limit]
-        if not filters:
-            return hits
-        # The filters are narrower than the index can be asked widely: now the other way round.
-        async with self.database.transaction() as session:
-            ids = await Chunks(session).matching(self.knowledge_base_id, filters)
-        found = await self._found(vector, limit, timings, ids)
-        return await self._readable(found, filters, timings)
+            wanted = max(CANDIDATES, limit * times)
+            near, told = await self._found(wanted)
+            kept, folded = await self._readable(near, told, limit, filters)
+            if len(kept) >= limit or max(len(near), len(told)) < wanted:  # enough, or all that there is
+                return _spread(kept, folded, limit)
+        if filters:
+            # They are narrower than the index can be asked widely: now the other way round.
+            async with self.database.transaction() as session:
+                chunks = Chunks(session)
+                ids = await chunks.matching(self.knowledge_base_id, filters)
+                documents = await chunks.matching_documents(self.knowledge_base_id, filters)
+            near, told = await self._found(max(CANDIDATES, limit), ids, documents)
+            kept, folded = await self._readable(near, told, limit, filters)
+        return _spread(kept, folded, limit)
 
     async def _found(
-        self, vector: Vectors, limit: int, timings: dict[str, float], ids: Sequence[UUID] | None = None
-    ) -> list[tuple[UUID, float]]:
+        self, wanted: int, ids: Sequence[UUID] | None = None, documents: Sequence[UUID] | None = None
+    ) -> tuple[_Scored, _Scored]:
+        """What the vectors find, and what the words find."""
         before = time.perf_counter()
-        collection = collection_name(self.knowledge_base_id, self.fingerprint)
-        found = await self.vectors.search(collection, vector, limit, ids=ids)
-        timings["search"] += 1000 * (time.perf_counter() - before)
-        return found
+        near, told = await asyncio.gather(self._near(wanted, ids), self._told(wanted, documents))
+        failure: Exception | None = self.asked.failure
+        if isinstance(near, VectorIndexUnavailable):
+            failure, near = near, []
+        if failure is not None:
+            if not told:
+                raise failure
+            logger.warning("searching by words alone", extra={"reason": str(failure)})
+        self.timings["search"] += 1000 * (time.perf_counter() - before)
+        return near, told
 
     async def _readable(
-        self, found: Sequence[tuple[UUID, float]], filters: Filters, timings: dict[str, float]
-    ) -> list[Hit]:
+        self, near: _Scored, told: _Scored, limit: int, filters: Filters
+    ) -> tuple[list[Hit], list[Hit]]:
+        """Of what was found, fused: hits that may be read, and those of them that say the same as a better one.
+
+        Read back are so many of the best as usually suffice; all, where they do not.
+        """
         before = time.perf_counter()
+        kept: list[Hit] = []
+        folded: list[Hit] = []
         async with self.database.transaction() as session:
-            readable = await Chunks(session).readable(
-                self.knowledge_base_id, [chunk_id for chunk_id, _ in found], filters
+            known = {chunk_id for chunk_id, _ in near}
+            cosines = await self._cosines(session, [one for one, _ in told if one not in known])
+            found = fuse(
+                near, told, weight=self._weight(near, told), possible=self.asked.possible, cosines=cosines
             )
-        timings["read_back"] += 1000 * (time.perf_counter() - before)
-        return [Hit(readable[chunk_id], score) for chunk_id, score in found if chunk_id in readable]
+            hits: list[Hit] = []
+            few = limit * OVERFETCH[0]
+            for some in (found[:few], found[few:]):
+                readable = await Chunks(session).readable(
+                    self.knowledge_base_id, [one.chunk_id for one in some], filters
+                )
+                hits += [
+                    Hit(readable[one.chunk_id], self._score(one), one)
+                    for one in some
+                    if one.chunk_id in readable
+                ]
+                kept, folded = distinct(hits)
+                if len(kept) >= limit or len(found) <= few:
+                    break
+        self.timings["read_back"] += 1000 * (time.perf_counter() - before)
+        return kept, folded
+
+    def _weight(self, near: _Scored, told: _Scored) -> float:
+        if self.asked.vector is None:
+            return 0.0
+        if self.asked.pieces is None:
+            return agreement_weight(near, told)
+        return dense_weight(self.asked.pieces)
+
+    async def _near(self, wanted: int, ids: Sequence[UUID] | None) -> _Scored | VectorIndexUnavailable:
+        if self.asked.vector is None:
+            return []
+        collection = collection_name(self.knowledge_base_id, self.fingerprint)
+        try:
+            return await self.vectors.search(collection, self.asked.vector, wanted, ids=ids)
+        except VectorIndexUnavailable as error:
+            return error
+
+    async def _told(self, wanted: int, documents: Sequence[UUID] | None) -> _Scored:
+        if self.lexical is None:
+            return []
+        asked = follow_ups.repeated(self.asked.terms)
+        found = await self.lexical.search(self.knowledge_base_id, asked, wanted, documents=documents)
+        return [(chunk_id, score / follow_ups.STEP) for chunk_id, score in found]
+
+    async def _cosines(self, session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, float]:
+        """Of chunks that only the words found, by the vectors that PostgreSQL keeps."""
+        if self.asked.vector is None or not ids:
+            return {}
+        vectors = await Embeddings(session).of_chunks(self.fingerprint, ids)
+        return {chunk_id: float(vector @ self.asked.vector) for chunk_id, vector in vectors.items()}
+
+    def _score(self, found: Fused) -> float:
+        if self.asked.vector is None:
+            return (found.lexical or 0.0) / max(self.asked.possible, 1e-9)
+        return found.dense or 0.0
+
+
+def _spread(kept: Sequence[Hit], folded: Sequence[Hit], limit: int) -> tuple[list[Hit], list[Hit]]:
+    chosen, cut = spread(kept, limit)
+    return chosen, sorted([*cut, *folded], key=lambda hit: -hit.found.fused)

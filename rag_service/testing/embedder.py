@@ -22,6 +22,9 @@ class HashedWords:
     def token_spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         return [[match.span() for match in re.finditer(r"\w+|[^\w\s]", text)] for text in texts]
 
+    def pieces_a_letter(self, text: str) -> float | None:
+        return None
+
     async def embed_texts(self, texts: Sequence[str]) -> Vectors:
         self.batches.append(len(texts))
         vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)

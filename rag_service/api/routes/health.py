@@ -15,9 +15,14 @@ async def live() -> dict[str, str]:
 
 @router.get("/ready")
 async def ready(request: Request, response: Response) -> dict[str, str]:
-    """200 when a question can be answered: model loaded, PostgreSQL and Chroma answering; else 503 and why not."""
+    """200 when a question can be answered: model loaded, PostgreSQL and Chroma answering; else 503 and why not.
+
+    While the lexical index is built or cannot be used, questions are answered without it: `lexical` is `degraded`.
+    """
     response.headers["Cache-Control"] = "no-store"
     services = get_services(request)
     await services.database.ping()
     await services.vectors.ping()
+    if services.lexical_follower.degraded:
+        return {"status": "ready", "lexical": "degraded", "reason": services.lexical_follower.degraded}
     return {"status": "ready"}

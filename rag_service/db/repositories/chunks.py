@@ -8,8 +8,8 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, delete, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Uuid, any_, delete, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.models import Chunk, Document, DocumentVersion, Embedding, KnowledgeBase
@@ -64,7 +64,7 @@ class Chunks:
         """
         rows = await self._session.execute(
             select(Chunk, Document.id, Document.name, DocumentVersion.title).where(
-                Chunk.id.in_(ids), *_are_readable(knowledge_base_id, filters)
+                _is_any_of(ids), *_are_readable(knowledge_base_id, filters)
             )
         )
         return {
@@ -76,6 +76,17 @@ class Chunks:
         """Every chunk that `readable` would let through."""
         return list(
             await self._session.scalars(select(Chunk.id).where(*_are_readable(knowledge_base_id, filters)))
+        )
+
+    async def matching_documents(self, knowledge_base_id: UUID, filters: Filters) -> list[UUID]:
+        """The documents of `matching`."""
+        return list(
+            await self._session.scalars(
+                select(Document.id)
+                .join(DocumentVersion, Document.active_version_id == DocumentVersion.id)
+                .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
+                .where(*_are_of_documents(knowledge_base_id, filters))
+            )
         )
 
     async def count(self, knowledge_base_id: UUID) -> int:
@@ -90,10 +101,21 @@ class Chunks:
         )
 
 
+def _is_any_of(ids: Sequence[UUID]) -> ColumnElement[bool]:
+    """As `in_`, but one statement whatever the number of ids: PostgreSQL parses and plans it once a connection."""
+    return Chunk.id == any_(literal(list(ids), ARRAY(Uuid)))
+
+
 def _are_readable(knowledge_base_id: UUID, filters: Filters) -> list[ColumnElement[bool]]:
     """What makes a chunk one that may be quoted. A caller's filters come on top of the rest, and only narrow it."""
     return [
         DocumentVersion.id == Chunk.version_id,
+        *_are_of_documents(knowledge_base_id, filters),
+    ]
+
+
+def _are_of_documents(knowledge_base_id: UUID, filters: Filters) -> list[ColumnElement[bool]]:
+    return [
         Document.active_version_id == DocumentVersion.id,
         KnowledgeBase.id == Document.knowledge_base_id,
         KnowledgeBase.id == knowledge_base_id,
@@ -118,6 +140,15 @@ class Embeddings:
             )
         )
         return {key: np.frombuffer(vector, dtype="<f4") for key, vector in rows}
+
+    async def of_chunks(self, model: str, ids: Sequence[UUID]) -> dict[UUID, NDArray[np.float32]]:
+        """The vectors of chunks, as far as they are known; each of shape (dimensions,)."""
+        rows = await self._session.execute(
+            select(Chunk.id, Embedding.vector).where(
+                Embedding.model == model, Embedding.content_hash == Chunk.content_hash, _is_any_of(ids)
+            )
+        )
+        return {chunk_id: np.frombuffer(vector, dtype="<f4") for chunk_id, vector in rows}
 
     async def save(self, model: str, vectors: dict[str, NDArray[np.float32]]) -> None:
         if not vectors:

@@ -16,6 +16,7 @@ from rag_service.blobs import StoredBlob
 from rag_service.db.models import Document, DocumentVersion, Job, KnowledgeBase, new_id
 from rag_service.db.repositories.jobs import JOBS_CHANNEL, Jobs
 from rag_service.db.repositories.knowledge_bases import no_such
+from rag_service.db.repositories.lexical import ACTIVE_CHANNEL
 from rag_service.db.repositories.versions import Versions
 from rag_service.errors import Conflict, NotFound
 
@@ -210,6 +211,7 @@ class Documents:
         await self._cancel(Job.document_id == document_id, "document_deleted", "The document was deleted.")
         document.deleted_at = datetime.now(UTC)
         await self._session.execute(text(f"NOTIFY {JOBS_CHANNEL}"))
+        await self._session.execute(text(f"NOTIFY {ACTIVE_CHANNEL}"))
 
     async def delete_all(self, knowledge_base_id: UUID) -> None:
         """Hide every document of a knowledge base, as `delete` does."""
@@ -224,6 +226,7 @@ class Documents:
             .values(deleted_at=func.now())
         )
         await self._session.execute(text(f"NOTIFY {JOBS_CHANNEL}"))
+        await self._session.execute(text(f"NOTIFY {ACTIVE_CHANNEL}"))
 
     async def _cancel(self, whose: ColumnElement[bool], code: str, detail: str) -> None:
         await Jobs(self._session).end_where(whose, state="cancelled", code=code, detail=detail)

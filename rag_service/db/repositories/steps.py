@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Integer, String, Text, Uuid, cast, column, func, select, tuple_, update, values
+from sqlalchemy import Integer, String, Text, Uuid, cast, column, func, select, text, tuple_, update, values
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.models import Document, DocumentVersion, Job, KnowledgeBase
 from rag_service.db.repositories.jobs import FINISHED, Jobs
+from rag_service.db.repositories.lexical import ACTIVE_CHANNEL
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ class Steps:
             document.active_version_id = version.id
             version.activated_at = datetime.now(UTC)
         await self._session.flush()
+        await self._session.execute(text(f"NOTIFY {ACTIVE_CHANNEL}"))
         return Activated(deleted, unwanted)
 
     async def _numbers(self, version_ids: Sequence[UUID | None]) -> dict[UUID, int]:

@@ -1,0 +1,33 @@
+"""Being told by PostgreSQL: LISTEN on a connection of one's own."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import asyncpg
+
+from rag_service.db.engine import Database
+
+PAUSE_SECONDS = 1.0
+
+
+async def listen(database: Database, channel: str, wake: Callable[[], None]) -> None:
+    """Call `wake` at each NOTIFY, and whenever the connection is there again: what was told meanwhile is lost.
+
+    For ever. Who must not miss anything looks for itself from time to time.
+    """
+    url = database.engine.url.set(drivername="postgresql")
+    url = url.set(query={"sslmode" if name == "ssl" else name: value for name, value in url.query.items()})
+    while True:
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            connection = await asyncpg.connect(url.render_as_string(hide_password=False), timeout=5)
+            lost = asyncio.Event()
+            try:
+                connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                await connection.add_listener(channel, lambda *_: wake())
+                wake()
+                await lost.wait()
+            finally:
+                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                    await connection.close(timeout=2)
+        await asyncio.sleep(PAUSE_SECONDS)

@@ -1,0 +1,79 @@
+"""Which of the chunks found are handed on: no two that say the same, and not all of one document."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+from uuid import UUID
+
+from rag_service.db.repositories.chunks import ReadableChunk
+from rag_service.knowledge.fusion import Fused
+from rag_service.knowledge.sentences import words
+
+PER_DOCUMENT = 0.8
+"""Share of the wanted chunks that one document may give, where others have any: 4 of 5."""
+SAME = 0.9
+"""Share of words in common from which two chunks say the same, if no number differs."""
+
+LeftOut = Literal["folded", "cut"]
+"""Folded: says the same as a better one. Cut: its document has given enough."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A chunk that may be quoted, and how it was found.
+
+    `score` is the cosine similarity of its vector to the question's; where the embedder is away, the share of the
+    best possible BM25 score. `like` is the chunk that a folded one was folded into.
+    """
+
+    source: ReadableChunk
+    score: float
+    found: Fused
+    left_out: LeftOut | None = None
+    like: UUID | None = None
+
+
+def distinct(hits: Sequence[Hit]) -> tuple[list[Hit], list[Hit]]:
+    """Those that say something that no better one says, and the others, folded; both best first."""
+    kept: list[tuple[Hit, Counter[str]]] = []
+    folded: list[Hit] = []
+    for hit in hits:
+        said = Counter(words(hit.source.chunk.text))
+        like = next((other for other, others in kept if _same(said, others)), None)
+        if like is None:
+            kept.append((hit, said))
+        else:
+            folded.append(replace(hit, left_out="folded", like=like.source.chunk.id))
+    return [hit for hit, _ in kept], folded
+
+
+def _same(one: Counter[str], other: Counter[str]) -> bool:
+    longer = max(one.total(), other.total())
+    if min(one.total(), other.total()) < SAME * longer or (one & other).total() < SAME * longer:
+        return False
+    # Lists and tables differ by a number alone, and mean another thing.
+    return not any(any(letter.isdigit() for letter in word) for word in (one - other) | (other - one))
+
+
+def spread(hits: Sequence[Hit], limit: int) -> tuple[list[Hit], list[Hit]]:
+    """The `limit` best with a bounded number of each document, and those that had to give way; both best first.
+
+    Where the other documents have not enough, what was cut fills up.
+    """
+    most = max(1, math.floor(limit * PER_DOCUMENT))
+    given: Counter[UUID] = Counter()
+    chosen: list[Hit] = []
+    cut: list[Hit] = []
+    for hit in hits:
+        if len(chosen) == limit:
+            break
+        if given[hit.source.document_id] < most:
+            given[hit.source.document_id] += 1
+            chosen.append(hit)
+        else:
+            cut.append(hit)
+    fill = limit - len(chosen)
+    chosen = sorted([*chosen, *cut[:fill]], key=lambda hit: -hit.found.fused)
+    return chosen, [replace(hit, left_out="cut") for hit in cut[fill:]]

@@ -1,0 +1,135 @@
+"""Retrieval by vectors and words at once, on real PostgreSQL, Chroma and tantivy."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from rag_service.db.engine import Database
+from rag_service.db.repositories.filters import Filters
+from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
+from rag_service.knowledge.embeddings import Vectors
+from rag_service.knowledge.lexical import TantivyIndex
+from rag_service.knowledge.lexical_follower import LexicalFollower
+from rag_service.knowledge.retriever import Retrieval, Retriever
+from rag_service.knowledge.vectors import VectorIndex
+from rag_service.settings import Settings
+from rag_service.testing.embedder import HashedWords
+from rag_service.testing.exact_index import ExactIndex
+from tests.integration.ingestion import Stand, stand_on
+
+
+class AwayEmbedder(HashedWords):
+    async def embed_question(self, text: str) -> Vectors:
+        raise EmbedderUnavailable("It is away.")
+
+
+class AwayIndex(ExactIndex):
+    def __init__(self) -> None:
+        super().__init__()
+        self.available = False
+
+
+@dataclass
+class Found:
+    stand: Stand
+    lexical: TantivyIndex
+
+    async def upload(self, **texts: str) -> None:
+        for name, text in texts.items():
+            await self.stand.upload(f"{name}.md", text)
+        await self.stand.work()
+        follower = LexicalFollower(self.stand.database, self.lexical)
+        while await follower.round():
+            pass
+
+    async def ask(
+        self,
+        question: str,
+        *,
+        limit: int = 5,
+        embedder: HashedWords | None = None,
+        vectors: VectorIndex | None = None,
+        lexical: bool = True,
+        filters: Sequence[UUID] = (),
+        history: Sequence[str] = (),
+    ) -> Retrieval:
+        retriever = Retriever(
+            self.stand.database,
+            vectors or self.stand.vectors,
+            embedder or self.stand.embedder,
+            self.lexical if lexical else None,
+        )
+        return await retriever.retrieve(
+            question,
+            self.stand.knowledge_base.id,
+            limit=limit,
+            filters=Filters(document_ids=filters),
+            history=history,
+        )
+
+
+@pytest.fixture
+async def found(settings: Settings, database: Database, tmp_path: Path) -> AsyncIterator[Found]:
+    async with stand_on(settings, database) as stand:
+        lexical = TantivyIndex(tmp_path / "lexical")
+        yield Found(stand, lexical)
+        await lexical.close()
+
+
+def names(found: Retrieval) -> list[str]:
+    return [hit.source.filename.removesuffix(".md") for hit in found.hits]
+
+
+async def test_both_sides_find_and_either_stands_in_for_the_other(found: Found) -> None:
+    await found.upload(
+        moon="The moon is made of cheese.", sun="The sun is a star.", printer="Error ERR-4012: no paper."
+    )
+    question = "What does ERR-4012 mean?"
+    hits = (await found.ask(question)).hits
+    assert hits[0].source.filename == "printer.md"
+    trace = hits[0].found
+    assert (trace.dense_rank, trace.lexical_rank) == (1, 1)
+    assert hits[0].score == trace.dense
+    assert hits[-1].found.lexical is None
+
+    assert names(await found.ask(question, lexical=False))[0] == "printer"
+    for away in ({"embedder": AwayEmbedder()}, {"vectors": AwayIndex()}):
+        alone = await found.ask(question, **away)
+        assert names(alone) == ["printer"]
+        assert 0 < alone.hits[0].score <= 1
+        with pytest.raises((EmbedderUnavailable, VectorIndexUnavailable)):
+            await found.ask("Zyzzyva", **away)
+
+
+async def test_a_flood_of_the_same_is_folded_and_one_document_leaves_room(found: Found) -> None:
+    sections = "\n\n".join(
+        f"# Part {n}\n\nThe moon rises over hill {n}{' at night' * n}." for n in range(1, 8)
+    )
+    await found.upload(
+        one="The moon is made of cheese, as everybody knows who has tasted it.",
+        copy="The moon is made of cheese, as everybody knows who has tasted it!",
+        long=sections,
+    )
+    retrieval = await found.ask("the moon rises over hill", limit=5)
+    assert names(retrieval).count("long") == 4
+    assert len(retrieval.hits) == 5
+    reasons = {hit.left_out for hit in retrieval.left_out}
+    assert reasons == {"folded", "cut"}
+    [folded] = [hit for hit in retrieval.left_out if hit.left_out == "folded"]
+    assert folded.like in {hit.source.chunk.id for hit in retrieval.hits}
+
+    [document] = {hit.source.document_id for hit in retrieval.hits if hit.source.filename == "long.md"}
+    assert names(await found.ask("the moon", limit=5, filters=[document])) == ["long"] * 5
+
+
+async def test_questions_before_help_one_that_does_not_stand_alone(found: Found) -> None:
+    await found.upload(
+        throat="Throat cancer: it is treated by surgery.",
+        wood="Wood: it is treated with oil, and it is treated with wax.",
+    )
+    asked = "How is it treated?"
+    assert names(await found.ask(asked, limit=1)) == ["wood"]
+    assert names(await found.ask(asked, limit=1, history=["What is throat cancer?"])) == ["throat"]
