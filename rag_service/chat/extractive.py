@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, takewhile, zip_longest
+from itertools import chain, islice, takewhile, zip_longest
 
 import regex
 
@@ -20,6 +20,7 @@ NAME = "extractive"
 
 CHUNKS = 5
 SENTENCES = 2
+TOPICS = 3
 EMBEDDED = 8
 """Sentences that are embedded at most, since that is what takes the time."""
 
@@ -31,13 +32,17 @@ WEIGHT_OF_FIT = 0.18
 WEIGHT_OF_MEANING = 1.9
 """Fitted to which sentences hold the answer, on one half of a public collection and checked on the other."""
 
-MARGIN = 0.6
+MARGIN = 1.2
 """How far below the best sentence's score another may be to be quoted with it."""
 
 _LEAD = {"en": "Quoted from the documents:", "bn": "নথি থেকে উদ্ধৃত:"}
 _NOT_FOUND = {
     "en": "I found nothing in the documents that answers this question.",
     "bn": "এই প্রশ্নের উত্তর নথিগুলোতে পাওয়া যায়নি।",
+}
+_NEAREST = {
+    "en": "The nearest topics in the documents:",
+    "bn": "নথিগুলোতে সবচেয়ে কাছাকাছি বিষয়:",
 }
 _NO_ANSWER = regex.compile(r"^#{1,6}\s|[?？؟:：][\"'”’»)\]*_`]*$")
 _TABLE_RULE = re.compile(r"^\|?[\s:|-]+\|?$")
@@ -63,6 +68,22 @@ def language_of(text: str) -> str:
 def not_found(question: str) -> str:
     """The sentence that says that the documents hold no answer, in the question's language."""
     return _NOT_FOUND[language_of(question)]
+
+
+def nearest_topics(question: str, sources: Sequence[Source]) -> str:
+    """What is said behind a refusal: the places in the documents that are nearest to the question, at most three.
+
+    Empty where there are none.
+    """
+    places = dict.fromkeys(_place(source) for source in sources)
+    named = [f"- {place}" for place in islice(filter(None, places), TOPICS)]
+    return "\n\n" + "\n".join([_NEAREST[language_of(question)], *named]) if named else ""
+
+
+def _place(source: Source) -> str:
+    """A document's title and the nearest heading, on one line and with nothing that Markdown would read as a link."""
+    names = dict.fromkeys([source.title, *source.headings[-1:]])
+    return " › ".join(filter(None, (re.sub(r"[\s\[\]<>|`*_#!]+", " ", name).strip()[:80] for name in names)))
 
 
 async def best_sentences(

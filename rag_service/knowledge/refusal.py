@@ -12,6 +12,7 @@ import regex
 
 from rag_service.knowledge.coverage import Frequencies, Question, Terms, best_share, roots
 from rag_service.knowledge.embeddings import Embedder
+from rag_service.knowledge.retriever import Hit
 from rag_service.knowledge.sentences import sentence_spans, words
 
 PASSAGES = 5
@@ -25,6 +26,15 @@ class Passage:
     text: str
     similarity: float
     headings: Sequence[str] = ()
+
+
+def passages_of(hits: Sequence[Hit]) -> list[Passage]:
+    """Hits as passages; the rows of a table under the header that they continue."""
+    return [
+        Passage("\n".join(filter(None, [chunk.context, chunk.text])), hit.score, chunk.headings)
+        for hit in hits
+        for chunk in [hit.source.chunk]
+    ]
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ async def test_in_process_against_the_databases_of_the_settings(
         results = await run_suite(suite, target, tmp_path / "out.jsonl")
     assert not results.failed
     assert results.header.settings is not None
-    assert results.header.settings["refusal_score"] == 0.05
+    assert results.header.settings["refusal_score"] == 0.001
     assert results.header.target == "started by rag-eval"
 
 
