@@ -13,7 +13,7 @@ from rag_service.db.models import KnowledgeBase
 from rag_service.db.repositories.chunks import Chunks
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.knowledge import refusal
-from rag_service.knowledge.calibration import QUESTIONS, Calibration, Judge, find_score, usable
+from rag_service.knowledge.calibration import QUESTIONS, Calibration, Judge, check_size, find_score, usable
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.retriever import Retriever
 from rag_service.settings import Settings, load_settings
@@ -57,26 +57,37 @@ async def _calibrate(
 
     assert settings.chroma_url  # noqa: S101 - connected() promises it
     async with opened(settings) as database:
-        async with database.transaction() as session:
-            base = await KnowledgeBases(session).by_slug(slug)
-            own = usable(await Chunks(session).sample(CHUNKS_READ, of=base.id))
-            others = usable(await Chunks(session).sample(CHUNKS_READ, outside=base.id))
-        known = set(own)
-        others = [one for one in others or usable(_sample(settings.sample_dir)) if one not in known]
+        base, own, others = await sentences(settings, database, slug)
         embedder = await asyncio.to_thread(load_embedder, settings)
         retriever = Retriever(database, ChromaIndex(settings.chroma_url), embedder)
         with progress_bar() as bar:
             asking = bar.add_task("Asking", total=min(questions, len(own)) + min(questions, len(others)))
-            found = await find_score(
-                own,
-                others,
-                _judge(base, retriever, embedder, settings.retrieve_chunks, lambda: bar.advance(asking)),
-                questions=questions,
-            )
+            judge = judge_of(base, retriever, embedder, settings.retrieve_chunks, lambda: bar.advance(asking))
+            found = await find_score(own, others, judge, questions=questions)
         before = settings.refusal_score if base.refusal_score is None else base.refusal_score
         if not dry_run:
-            await _set(database, slug, found.score)
+            async with database.transaction() as session:
+                await KnowledgeBases(session).change(slug, {"refusal_score": found.score})
     return found, before
+
+
+async def sentences(
+    settings: Settings, database: Database, slug: str
+) -> tuple[KnowledgeBase, list[str], list[str]]:
+    """A knowledge base, usable sentences of it, and others of the rest: of the sample documents where there is no
+    rest.
+
+    Raises:
+        NotFound: there is no such knowledge base.
+        InvalidInput: it is too small.
+    """
+    async with database.transaction() as session:
+        base = await KnowledgeBases(session).by_slug(slug)
+        own = usable(await Chunks(session).sample(CHUNKS_READ, of=base.id))
+        others = usable(await Chunks(session).sample(CHUNKS_READ, outside=base.id))
+    check_size(own)
+    known = set(own)
+    return base, own, [one for one in others or usable(_sample(settings.sample_dir)) if one not in known]
 
 
 def _sample(folder: Path) -> list[str]:
@@ -85,9 +96,11 @@ def _sample(folder: Path) -> list[str]:
     return [path.read_text(encoding="utf-8") for path in paths]
 
 
-def _judge(
+def judge_of(
     base: KnowledgeBase, retriever: Retriever, embedder: Embedder, limit: int, told: Callable[[], None]
 ) -> Judge:
+    """Asks as a turn of a conversation would; `told` is called behind each question."""
+
     async def judge(question: str) -> float:
         hits = (await retriever.retrieve(question, base.id, limit=limit)).hits
         measured = refusal.signals(
@@ -97,8 +110,3 @@ def _judge(
         return refusal.answerable(measured)
 
     return judge
-
-
-async def _set(database: Database, slug: str, score: float) -> None:
-    async with database.transaction() as session:
-        await KnowledgeBases(session).change(slug, {"refusal_score": score})

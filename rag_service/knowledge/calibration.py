@@ -52,6 +52,16 @@ def usable(texts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(one for one in found if len(set(words(one))) >= TERMS))
 
 
+def check_size(own: Sequence[str]) -> None:
+    """Raises InvalidInput where these are too few sentences to tell anything."""
+    if len(own) < FEWEST:
+        raise InvalidInput(
+            f"The knowledge base has {len(own)} usable sentences, and {FEWEST} are needed to find a refusal score: "
+            "add documents first, or set refusal_score by hand.",
+            code="too_small_to_calibrate",
+        )
+
+
 async def find_score(
     own: Sequence[str], others: Sequence[str], judge: Judge, *, questions: int = QUESTIONS, seed: int = 0
 ) -> Calibration:
@@ -60,12 +70,7 @@ async def find_score(
     Raises:
         InvalidInput: there are too few sentences to tell anything.
     """
-    if len(own) < FEWEST:
-        raise InvalidInput(
-            f"The knowledge base has {len(own)} usable sentences, and {FEWEST} are needed to find a refusal score: "
-            "add documents first, or set refusal_score by hand.",
-            code="too_small_to_calibrate",
-        )
+    check_size(own)
     chosen = random.Random(seed)  # noqa: S311 - a sample, the same each time
     known = set().union(*map(words, own))
     foreign = sorted({word for one in others for word in words(one)} - known)
