@@ -19,7 +19,7 @@ FEWEST = 40
 
 QUESTIONS = 200
 FALSE_REFUSALS = 0.05
-BOUNDS = (0.05, 0.9)
+BOUNDS = (0.05, 0.95)
 """No score outside of them is set: what questions people really ask, no sentence tells."""
 
 TERMS = 8
