@@ -7,11 +7,12 @@ documents become questions that it should refuse. The score that refuses few of 
 
 import math
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from rag_service.errors import InvalidInput
-from rag_service.knowledge.coverage import Frequencies, Question
+from rag_service.knowledge.coverage import Frequencies
 from rag_service.knowledge.sentences import sentence_spans, words
 
 FEWEST = 40
@@ -72,16 +73,10 @@ async def find_score(
     """
     check_size(own)
     chosen = random.Random(seed)  # noqa: S311 - a sample, the same each time
-    known = set().union(*map(words, own))
-    foreign = sorted({word for one in others for word in words(one)} - known)
-    covered = [
-        await judge(_asked(one, own, foreign, chosen))
-        for one in chosen.sample(list(own), min(questions, len(own)))
-    ]
-    uncovered = [
-        await judge(_asked(one, others, [], chosen))
-        for one in chosen.sample(list(others), min(questions, len(others)))
-    ]
+    known = set(chain.from_iterable(map(words, own)))
+    foreign = sorted(set(chain.from_iterable(map(words, others))) - known)
+    covered = [await judge(one) for one in _questions(own, foreign, chosen, questions)]
+    uncovered = [await judge(one) for one in _questions(others, [], chosen, questions)]
     least, most = BOUNDS
     wanted = sorted(covered)[math.floor(FALSE_REFUSALS * len(covered))]
     score = round(min(most, max(least, wanted)), 3)
@@ -98,13 +93,16 @@ def _below(likely: Sequence[float], score: float) -> float:
     return sum(one < score for one in likely) / len(likely)
 
 
-def _asked(sentence: str, among: Sequence[str], foreign: Sequence[str], chosen: random.Random) -> str:
-    """A question made of a sentence's rarest words, in its order, some of them left out for foreign ones."""
-    sample = chosen.sample(list(among), min(len(among), 400))
-    weights = Question.of(sentence, Frequencies.among([words(one) for one in sample])).weights
-    kept = sorted(weights, key=lambda term: -weights[term])[:TERMS]
-    kept = chosen.sample(kept, math.ceil(len(kept) * (1 - LEFT_OUT)))
-    asked = [word for word in dict.fromkeys(words(sentence)) if any(word.startswith(term) for term in kept)]
-    for word in chosen.sample(list(foreign), min(FOREIGN, len(foreign))):
-        asked.insert(chosen.randint(0, len(asked)), word)
-    return " ".join(asked)
+def _questions(
+    sentences: Sequence[str], foreign: Sequence[str], chosen: random.Random, count: int
+) -> Iterator[str]:
+    """At most `count` questions, each made of one sentence's rarest words in their order, some of them left out and
+    foreign ones put between."""
+    frequencies = Frequencies.among([words(one) for one in sentences])
+    for sentence in chosen.sample(list(sentences), min(count, len(sentences))):
+        rare = sorted(set(words(sentence)), key=lambda word: (-frequencies.rarity(word), word))[:TERMS]
+        kept = set(chosen.sample(rare, math.ceil(len(rare) * (1 - LEFT_OUT))))
+        asked = [word for word in dict.fromkeys(words(sentence)) if word in kept]
+        for word in chosen.sample(list(foreign), min(FOREIGN, len(foreign))):
+            asked.insert(chosen.randint(0, len(asked)), word)
+        yield " ".join(asked)
