@@ -1,15 +1,14 @@
 """A knowledge base's own refusal score, found without anybody having to label questions.
 
-Sentences of its own documents become questions that it should answer: their most frequent words left out, as people ask
-with the words that matter, and some of the others, as they do not ask in the document's words. Sentences of other
-documents become questions that it should refuse. The score that refuses few of the first is set.
+Sentences of its own documents become questions that it should answer, with part of their rarest words left out, since
+people do not ask in the documents' words. Sentences of other documents become questions that it should refuse. The score
+that refuses few of the first is set.
 """
 
 import math
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from rag_service.errors import InvalidInput
 from rag_service.knowledge.coverage import Frequencies
@@ -24,11 +23,8 @@ BOUNDS = (0.05, 0.95)
 """No score outside of them is set: what questions people really ask, no sentence tells."""
 
 TERMS = 8
-LEFT_OUT = 0.3
-FOREIGN = 2
-"""Of a sentence at most so many of its rarest words are asked; of them that share is left out, and so many words of
-other documents are put in their place: fitted so that questions made of a public collection's sentences came out as
-likely as the questions that people had written on them."""
+LEFT_OUT = 0.5
+"""Of a sentence's so many rarest words that share is left out, as people ask in other words than the documents'."""
 
 Judge = Callable[[str], Awaitable[float]]
 """How likely it is that the knowledge base answers a question, 0 to 1."""
@@ -73,10 +69,8 @@ async def find_score(
     """
     check_size(own)
     chosen = random.Random(seed)  # noqa: S311 - a sample, the same each time
-    known = set(chain.from_iterable(map(words, own)))
-    foreign = sorted(set(chain.from_iterable(map(words, others))) - known)
-    covered = [await judge(one) for one in _questions(own, foreign, chosen, questions)]
-    uncovered = [await judge(one) for one in _questions(others, [], chosen, questions)]
+    covered = [await judge(one) for one in _questions(own, chosen, questions)]
+    uncovered = [await judge(one) for one in _questions(others, chosen, questions)]
     least, most = BOUNDS
     wanted = sorted(covered)[math.floor(FALSE_REFUSALS * len(covered))]
     score = round(min(most, max(least, wanted)), 3)
@@ -93,16 +87,11 @@ def _below(likely: Sequence[float], score: float) -> float:
     return sum(one < score for one in likely) / len(likely)
 
 
-def _questions(
-    sentences: Sequence[str], foreign: Sequence[str], chosen: random.Random, count: int
-) -> Iterator[str]:
-    """At most `count` questions, each made of one sentence's rarest words in their order, some of them left out and
-    foreign ones put between."""
+def _questions(sentences: Sequence[str], chosen: random.Random, count: int) -> Iterator[str]:
+    """At most `count` questions, each a sentence without some of its rarest words."""
     frequencies = Frequencies.among([words(one) for one in sentences])
     for sentence in chosen.sample(list(sentences), min(count, len(sentences))):
-        rare = sorted(set(words(sentence)), key=lambda word: (-frequencies.rarity(word), word))[:TERMS]
-        kept = set(chosen.sample(rare, math.ceil(len(rare) * (1 - LEFT_OUT))))
-        asked = [word for word in dict.fromkeys(words(sentence)) if word in kept]
-        for word in chosen.sample(list(foreign), min(FOREIGN, len(foreign))):
-            asked.insert(chosen.randint(0, len(asked)), word)
-        yield " ".join(asked)
+        asked = words(sentence)
+        rare = sorted(set(asked), key=lambda word: (-frequencies.rarity(word), word))[:TERMS]
+        left_out = set(chosen.sample(rare, round(len(rare) * LEFT_OUT)))
+        yield " ".join(word for word in asked if word not in left_out)
