@@ -1,8 +1,8 @@
 """A knowledge base's own refusal score, found without anybody having to label questions.
 
 Sentences of its own documents become questions that it should answer, with part of their rarest words left out, since
-people do not ask in the documents' words. Sentences of other documents become questions that it should refuse. The score
-that refuses few of the first is set.
+people do not ask in the documents' words. Sentences of other documents become questions that it should refuse. The
+score that refuses few of the first is set.
 """
 
 import math
