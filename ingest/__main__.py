@@ -7,6 +7,7 @@ import sys
 import typer
 
 from ingest.commands.add import add
+from ingest.commands.calibrate import calibrate
 from ingest.commands.load import load
 from ingest.commands.reindex import reindex
 from ingest.commands.sync import sync
@@ -23,6 +24,7 @@ app.command()(add)
 app.command()(sync)
 app.command()(load)
 app.command()(reindex)
+app.command()(calibrate)
 
 
 @app.command()

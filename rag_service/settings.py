@@ -139,7 +139,9 @@ class Settings(BaseSettings):
 
     retrieve_chunks: Annotated[int, Field(ge=1, le=50)] = 8
     refusal_score: Annotated[float, Field(ge=-1, le=1)] = Field(
-        default=0.3, description="best cosine similarity below which a question counts as not covered"
+        default=0.3,
+        description="how likely, from 0 to 1, it must be that what was found answers a question; below, it counts as "
+        "not covered. `rag-ingest calibrate` sets it for a knowledge base",
     )
     history_tokens: Annotated[int, Field(ge=0)] = 1500
     context_tokens: Annotated[int, Field(ge=200)] = 3000

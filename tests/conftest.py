@@ -138,7 +138,7 @@ def settings(tmp_path: Path, database_url: str, chroma: LocalChroma) -> Settings
         chroma_url=chroma.url,
         secret_key=SecretStr(SECRET),
         state_dir=tmp_path / "state",
-        refusal_score=0.05,  # of the hashed words' scale
+        refusal_score=0.03,  # of the hashed words' scale
         job_lease_seconds=2,
     )
 

@@ -7,11 +7,12 @@ last one, stores the answer.
 """
 
 import logging
+import math
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -27,9 +28,12 @@ from rag_service.chat.prompts import Prompt
 from rag_service.chat.support import is_claimed, unsupported
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import ModelUnavailable
+from rag_service.knowledge import refusal
+from rag_service.knowledge.coverage import Frequencies, TermCounts
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.selection import Hit
+from rag_service.knowledge.sentences import words
 from rag_service.knowledge.tokens import estimate_tokens
 
 logger = logging.getLogger(__name__)
@@ -37,9 +41,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Record:
-    """What is stored of an answer; filled in as it comes, so that a turn cut short keeps what it had."""
+    """What is stored of an answer; filled in as it comes, so that a turn cut short keeps what it had.
+
+    `topics` is the end of a refusal's text: headings of documents, which are not stored with it.
+    """
 
     text: str = ""
+    topics: str = ""
     sources: list[Source] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     query: str = ""
@@ -105,6 +113,7 @@ class Answering:
     context_tokens: int
     load_history: Callable[[Turn], Awaitable[Sequence[BaseMessage]]]
     save: Callable[[Turn], Awaitable[None]]
+    term_counts: TermCounts | None = None
 
     def chain(self) -> Runnable[Turn, Event]:
         """The chain; stream it for events."""
@@ -153,19 +162,45 @@ class Answering:
 
     async def _answer(self, turns: AsyncIterator[Turn]) -> AsyncIterator[tuple[Turn, Event]]:
         async for turn in turns:
-            sources = self._sources(turn.hits)
-            if max((hit.score for hit in turn.hits), default=-1.0) < turn.refusal_score:
-                sources = []
+            # Decided by what was found, before a model is asked: its own word on it costs time, and is less sure.
+            refused = await self._answerable(turn) < turn.refusal_score
+            sources = [] if refused else self._sources(turn.hits)
             yield turn, Sources(sources)
             async with aclosing(self._text(turn, sources)) as events:
                 async for event in events:
                     yield turn, event
+
+    async def _answerable(self, turn: Turn) -> float:
+        """How likely it is that the hits answer the question; below 0 where there are none."""
+        if not turn.hits:
+            return -math.inf
+        before = time.perf_counter()
+        measured = refusal.signals(
+            turn.query,
+            refusal.passages_of(turn.hits),
+            await self._frequencies(turn),
+            familiarity=refusal.familiarity(turn.query, self.embedder),
+        )
+        likely = refusal.answerable(measured)
+        turn.record.timings["judge"] = 1000 * (time.perf_counter() - before)
+        logger.debug("judged", extra={"answerable": round(likely, 3), **asdict(measured)})
+        return likely
+
+    async def _frequencies(self, turn: Turn) -> Frequencies | None:
+        """In how many chunks each of the question's terms occurs, where anything knows it."""
+        if self.term_counts is None:
+            return None
+        chunks, counts = await self.term_counts.frequencies(turn.knowledge_base_id, words(turn.query))
+        return Frequencies(chunks, counts)
 
     async def _text(self, turn: Turn, sources: Sequence[Source]) -> AsyncGenerator[Event, None]:
         """The answer proper: refused, generated, or quoted; quoted too when the model fails before its first word."""
         if not sources:
             turn.record.finish_reason = "refused"
             yield Delta(extractive.not_found(turn.question))
+            turn.record.topics = extractive.nearest_topics(turn.question, self._sources(turn.hits))
+            if turn.record.topics:
+                yield Delta(turn.record.topics)
             return
         if self.model is not None:
             begun = False
@@ -220,7 +255,8 @@ class Answering:
 
     async def _quote(self, turn: Turn, sources: Sequence[Source]) -> AsyncGenerator[Event, None]:
         before = time.perf_counter()
-        quotes = await extractive.best_sentences(turn.query, sources, self.embedder)
+        frequencies = await self._frequencies(turn)
+        quotes = await extractive.best_sentences(turn.query, sources, self.embedder, frequencies)
         turn.record.timings["quote"] = 1000 * (time.perf_counter() - before)
         for event in extractive.answer(turn.question, quotes):
             yield event

@@ -24,6 +24,7 @@ from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases, no_such
 from rag_service.db.repositories.quotes import Quoted, Quotes
 from rag_service.errors import InvalidInput, NotFound, RagError
+from rag_service.knowledge.coverage import TermCounts
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.tokens import estimate_tokens
@@ -83,6 +84,7 @@ class ChatService:
         retriever: Retriever,
         embedder: Embedder,
         model: ChatModel | None,
+        term_counts: TermCounts | None = None,
     ) -> None:
         self._database = database
         self._history_tokens = settings.history_tokens
@@ -102,6 +104,7 @@ class ChatService:
             context_tokens=settings.context_tokens,
             load_history=self._load_history,
             save=self._save_complete,
+            term_counts=term_counts,
         ).chain()
 
     def check_prompt(self, name: str) -> None:
@@ -244,7 +247,9 @@ class ChatService:
 
     async def _save(self, turn: Turn, state: MessageState, code: str | None) -> None:
         record = turn.record
-        told = Quoted(record.text, _plain(record.sources), _plain(record.citations))
+        # What quotes documents has to be told by its sources when one is erased, and a refusal has none.
+        text = record.text if self._keep_quotes else record.text.removesuffix(record.topics)
+        told = Quoted(text, _plain(record.sources), _plain(record.citations))
         async with self._database.transaction() as session:
             if not self._keep_quotes:
                 # A document that was deleted while it was being quoted must not come back with the answer.

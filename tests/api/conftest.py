@@ -101,7 +101,7 @@ async def _on_a_database_of_its_own(
                 chroma_url=chroma.url,
                 secret_key=SecretStr(SECRET),
                 state_dir=state,
-                refusal_score=0.05,
+                refusal_score=0.03,
                 **settings,
             )
         ) as server:

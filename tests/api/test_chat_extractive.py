@@ -48,16 +48,22 @@ async def test_a_bangla_question_gets_a_bangla_lead_and_finds_a_bangla_document(
 
 async def test_where_nothing_is_found_the_answer_is_a_refusal_without_citations(quoting: Server) -> None:
     turn = await stream(quoting.http, "Quarterly vaccination budget?")
-    assert turn.text == "I found nothing in the documents that answers this question."
+    said, offered = turn.text.split("\n\n")
+    assert said == "I found nothing in the documents that answers this question."
+    assert offered.splitlines()[0] == "The nearest topics in the documents:"
+    assert {"- Moon › Orbit", "- Moon › Mass"} <= set(offered.splitlines())
     assert turn.sources == [] and turn.citations == []
     assert turn.end.data["finish_reason"] == "refused"
     kept = await stored(quoting.http, turn.start)
     assert (kept["state"], kept["finish_reason"]) == ("complete", "refused")
+    assert kept["content"] == said  # a heading would outlive its document
 
 
 async def test_a_refusal_of_a_bangla_question_is_in_bangla(quoting: Server) -> None:
     body = await whole(quoting.http, "জেব্রার টিকার বাজেট কত?")
-    assert body["answer"] == "এই প্রশ্নের উত্তর নথিগুলোতে পাওয়া যায়নি।"
+    assert body["answer"].startswith(
+        "এই প্রশ্নের উত্তর নথিগুলোতে পাওয়া যায়নি।\n\nনথিগুলোতে সবচেয়ে কাছাকাছি বিষয়:\n- Moon"
+    )
     assert body["finish_reason"] == "refused"
 
 

@@ -123,7 +123,7 @@ async def test_in_process_against_the_databases_of_the_settings(
         results = await run_suite(suite, target, tmp_path / "out.jsonl")
     assert not results.failed
     assert results.header.settings is not None
-    assert results.header.settings["refusal_score"] == 0.05
+    assert results.header.settings["refusal_score"] == 0.03
     assert results.header.target == "started by rag-eval"
 
 
@@ -196,7 +196,7 @@ async def test_a_broken_retriever_is_caught(serve: Serve, tmp_path: Path) -> Non
     for name, changes in (
         ("good", {}),
         ("one", {"retrieve_chunks": 1}),
-        ("refusing", {"refusal_score": 0.95}),
+        ("refusing", {"refusal_score": 1.0}),
     ):
         async with serve(**changes) as server:
             if name == "good":

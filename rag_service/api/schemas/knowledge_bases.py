@@ -40,7 +40,7 @@ class _Settings(Request):
     )
     refusal_score: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = Field(
         default=None,
-        description="best similarity below which a question counts as not covered; null for RAG_REFUSAL_SCORE",
+        description="how likely it must be that what was found answers a question; null for RAG_REFUSAL_SCORE",
     )
     chunk_tokens: Annotated[int, Field(ge=32, le=8192)] | None = Field(
         default=None,

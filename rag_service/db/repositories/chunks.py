@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Uuid, any_, delete, func, literal, select
+from sqlalchemy import ColumnElement, Text, Uuid, any_, cast, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -86,6 +86,22 @@ class Chunks:
                 .join(DocumentVersion, Document.active_version_id == DocumentVersion.id)
                 .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
                 .where(*_are_of_documents(knowledge_base_id, filters))
+            )
+        )
+
+    async def sample(self, limit: int, *, of: UUID | None = None, outside: UUID | None = None) -> list[str]:
+        """Texts of chunks that can be asked for, the same each time but in no order: of one knowledge base, or of all
+        but one."""
+        chosen = [] if of is None else [Document.knowledge_base_id == of]
+        chosen += [] if outside is None else [Document.knowledge_base_id != outside]
+        return list(
+            await self._session.scalars(
+                select(Chunk.text)
+                .join(Document, Document.active_version_id == Chunk.version_id)
+                .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
+                .where(Document.deleted_at.is_(None), KnowledgeBase.deleted_at.is_(None), *chosen)
+                .order_by(func.md5(cast(Chunk.id, Text)))
+                .limit(limit)
             )
         )
 

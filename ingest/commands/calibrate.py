@@ -1,0 +1,112 @@
+"""`rag-ingest calibrate`: a knowledge base's refusal score, found from its own documents."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ingest.commands.terminal import console, opened, progress_bar
+from rag_service.db.engine import Database
+from rag_service.db.models import KnowledgeBase
+from rag_service.db.repositories.chunks import Chunks
+from rag_service.db.repositories.knowledge_bases import KnowledgeBases
+from rag_service.knowledge import refusal
+from rag_service.knowledge.calibration import QUESTIONS, Calibration, Judge, check_size, find_score, usable
+from rag_service.knowledge.embeddings import Embedder
+from rag_service.knowledge.retriever import Retriever
+from rag_service.settings import Settings, load_settings
+
+CHUNKS_READ = 1000
+
+
+def calibrate(
+    knowledge_base: Annotated[str, typer.Option("--knowledge-base", "-k", help="Its slug.")] = "default",
+    questions: Annotated[int, typer.Option(min=20, max=2000, help="Asked of each kind.")] = QUESTIONS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Find the score, and do not set it.")] = False,
+) -> None:
+    """Set how sure a knowledge base must be to answer, from its own documents: nobody has to label questions.
+
+    Worth doing once its documents are in, and again after a change of the embedding model.
+    """
+    settings = load_settings().connected()
+    found, before = asyncio.run(_calibrate(settings, knowledge_base, questions, dry_run=dry_run))
+    console.print(
+        f"{found.covered} questions made of its own sentences, of which {found.false_refusals:.1%} would be refused."
+    )
+    if found.refusals is None:
+        console.print("No other documents are here to make questions of that it should refuse.")
+    else:
+        console.print(
+            f"{found.uncovered} made of other documents' sentences, of which {found.refusals:.1%} would be refused."
+        )
+    console.print(
+        f"The refusal score of {knowledge_base!r} "
+        + (f"would be {found.score:g}" if dry_run else f"is now {found.score:g}")
+        + f"; it was {before:g}.",
+        highlight=False,
+    )
+
+
+async def _calibrate(
+    settings: Settings, slug: str, questions: int, *, dry_run: bool
+) -> tuple[Calibration, float]:
+    from rag_service.knowledge.embeddings import load_embedder
+    from rag_service.knowledge.vectors import ChromaIndex
+
+    assert settings.chroma_url  # noqa: S101 - connected() promises it
+    async with opened(settings) as database:
+        base, own, others = await sentences(settings, database, slug)
+        embedder = await asyncio.to_thread(load_embedder, settings)
+        retriever = Retriever(database, ChromaIndex(settings.chroma_url), embedder)
+        with progress_bar() as bar:
+            asking = bar.add_task("Asking", total=min(questions, len(own)) + min(questions, len(others)))
+            judge = judge_of(base, retriever, embedder, settings.retrieve_chunks, lambda: bar.advance(asking))
+            found = await find_score(own, others, judge, questions=questions)
+        before = settings.refusal_score if base.refusal_score is None else base.refusal_score
+        if not dry_run:
+            async with database.transaction() as session:
+                await KnowledgeBases(session).change(slug, {"refusal_score": found.score})
+    return found, before
+
+
+async def sentences(
+    settings: Settings, database: Database, slug: str
+) -> tuple[KnowledgeBase, list[str], list[str]]:
+    """A knowledge base, usable sentences of it, and others of the rest: of the sample documents where there is no
+    rest.
+
+    Raises:
+        NotFound: there is no such knowledge base.
+        InvalidInput: it is too small.
+    """
+    async with database.transaction() as session:
+        base = await KnowledgeBases(session).by_slug(slug)
+        own = usable(await Chunks(session).sample(CHUNKS_READ, of=base.id))
+        others = usable(await Chunks(session).sample(CHUNKS_READ, outside=base.id))
+    check_size(own)
+    known = set(own)
+    return base, own, [one for one in others or usable(_sample(settings.sample_dir)) if one not in known]
+
+
+def _sample(folder: Path) -> list[str]:
+    """The sample documents that are plain text."""
+    paths = sorted([*folder.glob("*.md"), *folder.glob("*.txt")])
+    return [path.read_text(encoding="utf-8") for path in paths]
+
+
+def judge_of(
+    base: KnowledgeBase, retriever: Retriever, embedder: Embedder, limit: int, told: Callable[[], None]
+) -> Judge:
+    """Asks as a turn of a conversation would; `told` is called behind each question."""
+
+    async def judge(question: str) -> float:
+        hits = (await retriever.retrieve(question, base.id, limit=limit)).hits
+        measured = refusal.signals(
+            question, refusal.passages_of(hits), familiarity=refusal.familiarity(question, embedder)
+        )
+        told()
+        return refusal.answerable(measured)
+
+    return judge

@@ -1,0 +1,130 @@
+"""Whether what was found can answer a question at all: decided by measures, before any language model is asked.
+
+A question that the documents do not cover is near to nothing, and its rare words stand nowhere together. Four measures
+tell, weighed by a logistic regression that was fitted to questions on one half of a public collection.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import regex
+
+from rag_service.knowledge.coverage import Frequencies, Question, Terms, best_share, roots
+from rag_service.knowledge.embeddings import Embedder
+from rag_service.knowledge.selection import Hit
+from rag_service.knowledge.sentences import sentence_spans, words
+
+PASSAGES = 5
+"""Of how many passages, best first, the measures are taken."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A chunk that was found: its text, the headings it stands under, and its cosine similarity to the question."""
+
+    text: str
+    similarity: float
+    headings: Sequence[str] = ()
+
+
+def passages_of(hits: Sequence[Hit]) -> list[Passage]:
+    """Hits as passages; the rows of a table under the header that they continue."""
+    return [
+        Passage("\n".join(filter(None, [chunk.context, chunk.text])), hit.score, chunk.headings)
+        for hit in hits
+        for chunk in [hit.source.chunk]
+    ]
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What tells whether the passages answer the question; shares are 0 to 1."""
+
+    similarity: float
+    """The best cosine similarity of a passage to the question."""
+    backing: float
+    """The cosine similarity of the passage that holds the largest share of the question."""
+    passage_share: float
+    """The largest share of the question that one passage holds, weighted by rarity."""
+    sentence_share: float
+    """The same of one sentence."""
+    familiarity: float
+    """How well the embedding model knows the question's script: at 0 its similarities say nothing."""
+
+
+def signals(
+    question: str,
+    passages: Sequence[Passage],
+    frequencies: Frequencies | None = None,
+    *,
+    familiarity: float = 1.0,
+    terms: Terms = words,
+) -> Signals:
+    """The measures of the best passages. `frequencies` are of the question's terms in the whole collection; without
+    them, rarity is taken among the passages."""
+    found = [terms(" ".join([*passage.headings, passage.text])) for passage in passages]
+    asked = Question.of(question, frequencies or Frequencies.among(found), terms)
+    passages, bags = passages[:PASSAGES], list(map(roots, found[:PASSAGES]))
+    shares = [asked.share_in(bag) for bag in bags]
+    fullest = max(range(len(bags)), key=lambda at: shares[at], default=None)
+    sentences = (
+        roots(terms(passage.text[start:end]))
+        for passage in passages
+        for start, end in sentence_spans(passage.text)
+    )
+    return Signals(
+        similarity=max((passage.similarity for passage in passages), default=0.0),
+        backing=0.0 if fullest is None else passages[fullest].similarity,
+        passage_share=max(shares, default=0.0),
+        sentence_share=best_share(asked, sentences),
+        familiarity=familiarity,
+    )
+
+
+def answerable(measured: Signals) -> float:
+    """How likely it is that the passages answer the question, 0 to 1.
+
+    Two regressions, mixed by how well the embedding model knows the question's language: one with its similarities,
+    one without. What is a good limit differs by collection: where people ask in the documents' own words it is far
+    higher than where they do not, which is what `calibration` finds.
+    """
+    with_similarity = (
+        10.4 * measured.similarity
+        + 4.0 * measured.backing
+        + 3.6 * measured.passage_share
+        + 3.3 * measured.sentence_share
+        - 7.7
+    )
+    by_words = 5.8 * measured.passage_share + 5.7 * measured.sentence_share - 3.6
+    mixed = measured.familiarity * with_similarity + (1 - measured.familiarity) * by_words
+    return 1 / (1 + math.exp(-mixed))
+
+
+_LETTER = r"[\p{L}\p{M}\p{N}]"
+_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+_LONGEST_PIECE = 12
+"""Letters. A longer piece is one that the tokenizer does not know, and reads nothing of."""
+
+
+def familiarity(question: str, embedder: Embedder) -> float:
+    """How well an embedding model knows the script and language of a question, 0 to 1.
+
+    A model's tokenizer keeps common words of its languages whole, and cuts what it has not learnt to letters: English
+    has one piece for four letters, and in Bangla, to a model of English, every letter is a piece of its own.
+    """
+    (spans,) = embedder.token_spans([question])
+    letters = pieces = 0
+    for start, end in spans:
+        count = len(regex.findall(_LETTER, question[start:end]))
+        letters += count
+        pieces += min(count, 1) if count <= _LONGEST_PIECE else count
+    if not letters:
+        return 0.0
+    known, foreign = _UNSPACED_RANGE if _UNSPACED.search(question) else _SPACED_RANGE
+    return min(1.0, max(0.0, (foreign - pieces / letters) / (foreign - known)))
+
+
+_SPACED_RANGE = (0.35, 0.6)
+_UNSPACED_RANGE = (0.75, 0.95)
+"""Pieces a letter: at the first a language is known, at the second foreign."""

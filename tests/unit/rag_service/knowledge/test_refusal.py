@@ -1,0 +1,61 @@
+"""Whether passages can answer a question: the measures, and what they come to."""
+
+import pytest
+
+from rag_service.knowledge.coverage import Frequencies, Question, roots
+from rag_service.knowledge.embeddings import Embedder
+from rag_service.knowledge.refusal import Passage, answerable, familiarity, signals
+
+LEASE = Passage(
+    "Every job has a lease of 30 seconds. A worker that dies loses it, and another worker takes the job.", 0.6
+)
+FAR = Passage("The portal is green, and opens at nine.", 0.1)
+
+
+def test_what_the_passages_cover_is_answerable_and_what_they_do_not_is_not() -> None:
+    covered = answerable(signals("How many seconds is the lease of a job?", [LEASE, FAR]))
+    near = answerable(signals("Which Helm value sets the lease in Kubernetes?", [LEASE, FAR]))
+    far = answerable(signals("What is the capital of Mongolia?", [Passage(LEASE.text, 0.1), FAR]))
+    assert covered > 0.9 > near > far
+    assert answerable(signals("What is the capital of Mongolia?", [])) < 0.01
+    assert answerable(signals("???", [FAR], familiarity=0.0)) < 0.1
+
+
+def test_similarity_counts_for_nothing_where_the_model_does_not_know_the_script() -> None:
+    near, far = (
+        signals("কাজের মেয়াদ কত?", [Passage("কাজের মেয়াদ ৩০ সেকেন্ড।", similarity)], familiarity=0.0)
+        for similarity in (0.9, 0.0)
+    )
+    assert answerable(near) == answerable(far) > 0.5
+    elsewhere = signals("মঙ্গোলিয়ার রাজধানী কোথায়?", [Passage("কাজের মেয়াদ ৩০ সেকেন্ড।", 0.9)], familiarity=0.0)
+    assert answerable(elsewhere) < 0.1
+
+
+def test_rare_words_weigh_more_and_question_words_nothing() -> None:
+    frequencies = Frequencies(1000, {"service": 900, "lease": 3})
+    asked = Question.of("What is the lease of the service?", frequencies)
+    assert set(asked.weights) == {"lease", "service"}
+    assert asked.share_in({"lease"}) > 0.9
+    assert asked.share_in({"lease", "service"}) == pytest.approx(1)
+    assert Question.of("What is it?", frequencies).share_in({"what"}) == 0
+
+
+def test_inflected_words_of_other_scripts_are_the_same() -> None:
+    assert roots(["বাংলাদেশের"]) == roots(["বাংলাদেশে"])
+    assert roots(["leases"]) != roots(["lease"])
+
+
+@pytest.mark.parametrize(
+    ("question", "least", "most"),
+    [
+        ("How long does a worker hold its lease?", 0.9, 1.0),
+        ("কাজের মেয়াদ কত সেকেন্ড?", 0.0, 0.2),
+        ("कितने सेकंड का पट्टा है?", 0.0, 0.2),
+        ("租约有多少秒？", 0.0, 0.3),
+        ("???", 0.0, 0.0),
+    ],
+)
+def test_how_well_the_built_in_model_knows_a_script(
+    real_embedder: Embedder, question: str, least: float, most: float
+) -> None:
+    assert least <= familiarity(question, real_embedder) <= most
