@@ -102,11 +102,9 @@ def judge_of(
     """Asks as a turn of a conversation would; `told` is called behind each question."""
 
     async def judge(question: str) -> float:
-        hits = (await retriever.retrieve(question, base.id, limit=limit)).hits
-        measured = refusal.signals(
-            question, refusal.passages_of(hits), familiarity=refusal.familiarity(question, embedder)
-        )
+        found = await retriever.retrieve(question, base.id, limit=limit)
+        likely, _ = refusal.judged(question, found, embedder)
         told()
-        return refusal.answerable(measured)
+        return max(0.0, likely)
 
     return judge

@@ -6,8 +6,8 @@
 last one, stores the answer.
 """
 
+import asyncio
 import logging
-import math
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -29,11 +29,9 @@ from rag_service.chat.support import is_claimed, unsupported
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge import refusal
-from rag_service.knowledge.coverage import Frequencies, TermCounts
 from rag_service.knowledge.embeddings import Embedder
-from rag_service.knowledge.retriever import Retriever
+from rag_service.knowledge.retriever import NOTHING, Retrieval, Retriever
 from rag_service.knowledge.selection import Hit
-from rag_service.knowledge.sentences import words
 from rag_service.knowledge.tokens import estimate_tokens
 
 logger = logging.getLogger(__name__)
@@ -84,7 +82,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Turn:
-    """One question on its way through the chain."""
+    """One question on its way through the chain. `asked` are the questions before it, where they help to search."""
 
     message_id: UUID
     conversation_id: UUID
@@ -97,7 +95,8 @@ class Turn:
     filters: Filters = NO_FILTERS
     history: Sequence[BaseMessage] = ()
     query: str = ""
-    hits: Sequence[Hit] = ()
+    asked: Sequence[str] = ()
+    found: Retrieval = NOTHING
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,6 @@ class Answering:
     context_tokens: int
     load_history: Callable[[Turn], Awaitable[Sequence[BaseMessage]]]
     save: Callable[[Turn], Awaitable[None]]
-    term_counts: TermCounts | None = None
 
     def chain(self) -> Runnable[Turn, Event]:
         """The chain; stream it for events."""
@@ -135,11 +133,16 @@ class Answering:
         """What to search for: a question that follows on from others is rewritten to stand alone."""
         before = time.perf_counter()
         query = await self._standalone(turn) if turn.history else turn.question
+        if query is None:
+            # Without a model the questions before lend their words and their vectors to this one.
+            asked = tuple(message.text for message in turn.history if isinstance(message, HumanMessage))
+            turn, query = replace(turn, asked=asked), "\n".join([*asked[-1:], turn.question])
         turn.record.query = query
         turn.record.timings["condense"] = 1000 * (time.perf_counter() - before)
         return replace(turn, query=query)
 
-    async def _standalone(self, turn: Turn) -> str:
+    async def _standalone(self, turn: Turn) -> str | None:
+        """The question as the model words it with what was said before; None where no model does."""
         if self.model is not None:
             prompt = self.prompts["condense"]
             turn.record.prompts.append(prompt.mark)
@@ -149,22 +152,24 @@ class Answering:
                     return rewritten[:2000]
             except ModelUnavailable as error:
                 logger.warning("searching without a rewritten question", extra={"reason": error.detail})
-        # Without a model the question before lends its words to this one.
-        asked = [message.text for message in turn.history if isinstance(message, HumanMessage)]
-        return "\n".join([*asked[-1:], turn.question])
+        return None
 
     async def _retrieve(self, turn: Turn) -> Turn:
         found = await self.retriever.retrieve(
-            turn.query, turn.knowledge_base_id, limit=self.retrieve_chunks, filters=turn.filters
+            turn.question if turn.asked else turn.query,
+            turn.knowledge_base_id,
+            limit=self.retrieve_chunks,
+            filters=turn.filters,
+            history=turn.asked,
         )
         turn.record.timings |= found.timings
-        return replace(turn, hits=found.hits)
+        return replace(turn, found=found)
 
     async def _answer(self, turns: AsyncIterator[Turn]) -> AsyncIterator[tuple[Turn, Event]]:
         async for turn in turns:
             # Decided by what was found, before a model is asked: its own word on it costs time, and is less sure.
             refused = await self._answerable(turn) < turn.refusal_score
-            sources = [] if refused else self._sources(turn.hits)
+            sources = [] if refused else self._sources(turn.found.hits)
             yield turn, Sources(sources)
             async with aclosing(self._text(turn, sources)) as events:
                 async for event in events:
@@ -172,33 +177,18 @@ class Answering:
 
     async def _answerable(self, turn: Turn) -> float:
         """How likely it is that the hits answer the question; below 0 where there are none."""
-        if not turn.hits:
-            return -math.inf
         before = time.perf_counter()
-        measured = refusal.signals(
-            turn.query,
-            refusal.passages_of(turn.hits),
-            await self._frequencies(turn),
-            familiarity=refusal.familiarity(turn.query, self.embedder),
-        )
-        likely = refusal.answerable(measured)
+        likely, measured = await asyncio.to_thread(refusal.judged, turn.query, turn.found, self.embedder)
         turn.record.timings["judge"] = 1000 * (time.perf_counter() - before)
         logger.debug("judged", extra={"answerable": round(likely, 3), **asdict(measured)})
         return likely
-
-    async def _frequencies(self, turn: Turn) -> Frequencies | None:
-        """In how many chunks each of the question's terms occurs, where anything knows it."""
-        if self.term_counts is None:
-            return None
-        chunks, counts = await self.term_counts.frequencies(turn.knowledge_base_id, words(turn.query))
-        return Frequencies(chunks, counts)
 
     async def _text(self, turn: Turn, sources: Sequence[Source]) -> AsyncGenerator[Event, None]:
         """The answer proper: refused, generated, or quoted; quoted too when the model fails before its first word."""
         if not sources:
             turn.record.finish_reason = "refused"
             yield Delta(extractive.not_found(turn.question))
-            turn.record.topics = extractive.nearest_topics(turn.question, self._sources(turn.hits))
+            turn.record.topics = extractive.nearest_topics(turn.question, self._sources(turn.found.hits))
             if turn.record.topics:
                 yield Delta(turn.record.topics)
             return
@@ -255,8 +245,9 @@ class Answering:
 
     async def _quote(self, turn: Turn, sources: Sequence[Source]) -> AsyncGenerator[Event, None]:
         before = time.perf_counter()
-        frequencies = await self._frequencies(turn)
-        quotes = await extractive.best_sentences(turn.query, sources, self.embedder, frequencies)
+        quotes = await extractive.best_sentences(
+            turn.query, sources, self.embedder, turn.found.frequencies, terms=turn.found.terms
+        )
         turn.record.timings["quote"] = 1000 * (time.perf_counter() - before)
         for event in extractive.answer(turn.question, quotes):
             yield event
@@ -303,7 +294,7 @@ def _source(number: int, hit: Hit) -> Source:
         title=hit.source.title,
         headings=chunk.headings,
         page=chunk.page,
-        score=round(hit.score, 4),
+        score=round(hit.found.fused, 4),
         text=chunk.text,
         context=chunk.context,
     )

@@ -24,7 +24,7 @@ TOPICS = 3
 EMBEDDED = 8
 """Sentences that are embedded at most, since that is what takes the time."""
 
-WEIGHT_OF_SOURCE = 1.0
+WEIGHT_OF_SOURCE = 1.5
 WEIGHT_OF_PAIR = 0.68
 WEIGHT_OF_SENTENCE = 0.59
 WEIGHT_OF_TEXT_SO_FAR = 0.53
@@ -125,6 +125,7 @@ def _ranked(
     everywhere = Question.of(question, frequencies or whole, terms)
     here = Question.of(question, Frequencies.among([one for rest in inside for one in rest]), terms)
     quotes: list[Quote] = []
+    best = max((source.score for source in sources), default=0.0)
     for source, sentences, heading, rest in zip(sources, spans, above, inside, strict=True):
         quotable = set(_quotable(source.text, sentences))
         before: set[str] = set()
@@ -133,7 +134,7 @@ def _ranked(
             so_far |= bag
             if (start, end) in quotable:
                 score = (
-                    WEIGHT_OF_SOURCE * source.score
+                    WEIGHT_OF_SOURCE * (source.score / best if best > 0 else 0.0)
                     + WEIGHT_OF_PAIR * everywhere.share_in(bag | before)
                     + WEIGHT_OF_SENTENCE * here.share_in(bag)
                     + WEIGHT_OF_TEXT_SO_FAR * everywhere.share_in(so_far)

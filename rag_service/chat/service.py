@@ -24,7 +24,6 @@ from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases, no_such
 from rag_service.db.repositories.quotes import Quoted, Quotes
 from rag_service.errors import InvalidInput, NotFound, RagError
-from rag_service.knowledge.coverage import TermCounts
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.tokens import estimate_tokens
@@ -84,7 +83,6 @@ class ChatService:
         retriever: Retriever,
         embedder: Embedder,
         model: ChatModel | None,
-        term_counts: TermCounts | None = None,
     ) -> None:
         self._database = database
         self._history_tokens = settings.history_tokens
@@ -104,7 +102,6 @@ class ChatService:
             context_tokens=settings.context_tokens,
             load_history=self._load_history,
             save=self._save_complete,
-            term_counts=term_counts,
         ).chain()
 
     def check_prompt(self, name: str) -> None:

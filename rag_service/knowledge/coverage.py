@@ -4,24 +4,12 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-from uuid import UUID
 
 from rag_service.knowledge.question_words import QUESTION_WORDS
 from rag_service.knowledge.sentences import words
 
 Terms = Callable[[str], Sequence[str]]
 """Cuts a text into what is compared: its words, or their stems."""
-
-
-class TermCounts(Protocol):
-    """What knows in how many chunks of a knowledge base a term occurs: the lexical index."""
-
-    async def frequencies(
-        self, knowledge_base_id: UUID, terms: Sequence[str]
-    ) -> tuple[int, Mapping[str, int]]:
-        """The number of chunks, and of how many of them each term is part."""
-        ...
 
 
 _IMAGINED = 50

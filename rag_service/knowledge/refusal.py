@@ -12,6 +12,7 @@ import regex
 
 from rag_service.knowledge.coverage import Frequencies, Question, Terms, best_share, roots
 from rag_service.knowledge.embeddings import Embedder
+from rag_service.knowledge.retriever import Retrieval
 from rag_service.knowledge.selection import Hit
 from rag_service.knowledge.sentences import sentence_spans, words
 
@@ -21,7 +22,8 @@ PASSAGES = 5
 
 @dataclass(frozen=True)
 class Passage:
-    """A chunk that was found: its text, the headings it stands under, and its cosine similarity to the question."""
+    """A chunk that was found: its text, the headings it stands under, and its cosine similarity to the question, 0
+    where it is not known."""
 
     text: str
     similarity: float
@@ -31,7 +33,7 @@ class Passage:
 def passages_of(hits: Sequence[Hit]) -> list[Passage]:
     """Hits as passages; the rows of a table under the header that they continue."""
     return [
-        Passage("\n".join(filter(None, [chunk.context, chunk.text])), hit.score, chunk.headings)
+        Passage("\n".join(filter(None, [chunk.context, chunk.text])), hit.found.dense or 0.0, chunk.headings)
         for hit in hits
         for chunk in [hit.source.chunk]
     ]
@@ -80,6 +82,19 @@ def signals(
         sentence_share=best_share(asked, sentences),
         familiarity=familiarity,
     )
+
+
+def judged(question: str, found: Retrieval, embedder: Embedder) -> tuple[float, Signals]:
+    """How likely it is that what was found answers the question, and what that rests on; below 0 where nothing was."""
+    known = any(hit.found.dense is not None for hit in found.hits)
+    measured = signals(
+        question,
+        passages_of(found.hits),
+        found.frequencies,
+        familiarity=familiarity(question, embedder) if known else 0.0,
+        terms=found.terms,
+    )
+    return (answerable(measured) if found.hits else -math.inf), measured
 
 
 def answerable(measured: Signals) -> float:

@@ -16,10 +16,10 @@ from rag_service.db.repositories.chunks import Chunks, Embeddings
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
 from rag_service.knowledge import follow_ups
+from rag_service.knowledge.coverage import Frequencies, Terms
 from rag_service.knowledge.embeddings import Embedder, Vectors
 from rag_service.knowledge.fusion import (
     CANDIDATES,
-    Fused,
     agreement_weight,
     dense_weight,
     fuse,
@@ -28,7 +28,7 @@ from rag_service.knowledge.fusion import (
 from rag_service.knowledge.lexical import LexicalIndex
 from rag_service.knowledge.model_check import check_can_ask
 from rag_service.knowledge.selection import Hit, distinct, spread
-from rag_service.knowledge.terms import terms
+from rag_service.knowledge.terms import terms, terms_in
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 OVERFETCH = (3, 15)
@@ -43,11 +43,20 @@ _Scored = list[tuple[UUID, float]]
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Hits, best first, what was left out for their sake, and the milliseconds each part took."""
+    """Hits, best first, what was left out for their sake, and the milliseconds each part took.
+
+    `terms` cuts texts of this knowledge base's language as the index does; `frequencies` tell how rare the question's
+    terms are in it, where there is an index.
+    """
 
     hits: Sequence[Hit]
     timings: dict[str, float] = field(default_factory=dict)
     left_out: Sequence[Hit] = ()
+    terms: Terms = terms
+    frequencies: Frequencies | None = None
+
+
+NOTHING = Retrieval(())
 
 
 class Retriever:
@@ -111,7 +120,8 @@ class Retriever:
             timings,
         )
         hits, left_out = await search.best(limit, filters)
-        return Retrieval(hits, timings, left_out)
+        frequencies = Frequencies(words.chunks, words.frequencies) if words.chunks else None
+        return Retrieval(hits, timings, left_out, words.terms, frequencies)
 
     async def _embedded(self, question: str, before: Sequence[str]) -> Vectors | EmbedderUnavailable:
         """Vectors of the earlier questions and, last, of this one; the error where there are to be none."""
@@ -135,14 +145,15 @@ class Retriever:
     async def _words(self, question: str, before: Sequence[str], knowledge_base_id: UUID) -> "_Words":
         knowledge_base = await check_can_ask(self._database, knowledge_base_id, self._embedder.fingerprint)
         language = knowledge_base.language if knowledge_base else None
-        own = terms(question, language)
-        earlier = [terms(text, language) for text in before]
+        cut = terms_in(language)
+        own = cut(question)
+        earlier = [cut(text) for text in before]
         every = {term for said in (own, *earlier) for term in said}
         chunks, frequencies = 0, dict[str, int]()
         if self._lexical is not None:
             chunks, frequencies = await self._lexical.frequencies(knowledge_base_id, sorted(every))
         need = follow_ups.need(own, chunks, frequencies)
-        return _Words(follow_ups.lent_terms(own, earlier, need), need, chunks, frequencies)
+        return _Words(follow_ups.lent_terms(own, earlier, need), need, chunks, frequencies, cut)
 
 
 @dataclass(frozen=True)
@@ -153,6 +164,7 @@ class _Words:
     need: float
     chunks: int
     frequencies: Mapping[str, int]
+    terms: Terms
 
 
 @dataclass(frozen=True)
@@ -236,11 +248,7 @@ class _Search:
                 readable = await Chunks(session).readable(
                     self.knowledge_base_id, [one.chunk_id for one in some], filters
                 )
-                hits += [
-                    Hit(readable[one.chunk_id], self._score(one), one)
-                    for one in some
-                    if one.chunk_id in readable
-                ]
+                hits += [Hit(readable[one.chunk_id], one) for one in some if one.chunk_id in readable]
                 kept, folded = distinct(hits)
                 if len(kept) >= limit or len(found) <= few:
                     break
@@ -276,11 +284,6 @@ class _Search:
             return {}
         vectors = await Embeddings(session).of_chunks(self.fingerprint, ids)
         return {chunk_id: float(vector @ self.asked.vector) for chunk_id, vector in vectors.items()}
-
-    def _score(self, found: Fused) -> float:
-        if self.asked.vector is None:
-            return (found.lexical or 0.0) / max(self.asked.possible, 1e-9)
-        return found.dense or 0.0
 
 
 def _spread(kept: Sequence[Hit], folded: Sequence[Hit], limit: int) -> tuple[list[Hit], list[Hit]]:

@@ -22,14 +22,9 @@ LeftOut = Literal["folded", "cut"]
 
 @dataclass(frozen=True)
 class Hit:
-    """A chunk that may be quoted, and how it was found.
-
-    `score` is the cosine similarity of its vector to the question's; where the embedder is away, the share of the
-    best possible BM25 score. `like` is the chunk that a folded one was folded into.
-    """
+    """A chunk that may be quoted, and how it was found. `like` is the chunk that a folded one was folded into."""
 
     source: ReadableChunk
-    score: float
     found: Fused
     left_out: LeftOut | None = None
     like: UUID | None = None

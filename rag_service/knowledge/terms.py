@@ -7,7 +7,7 @@ import sys
 import threading
 import unicodedata
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import regex
 import snowballstemmer
@@ -101,6 +101,12 @@ def terms(text: str, language: str | None = None) -> list[str]:
         else:
             found.append(term(word[:LONGEST]))
     return found
+
+
+@lru_cache(maxsize=64)
+def terms_in(language: str | None) -> Callable[[str], list[str]]:
+    """`terms` of texts in this language; the same function each time."""
+    return partial(terms, language=language)
 
 
 def language_of(tag: str | None) -> str:

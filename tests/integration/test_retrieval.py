@@ -92,14 +92,13 @@ async def test_both_sides_find_and_either_stands_in_for_the_other(found: Found) 
     assert hits[0].source.filename == "printer.md"
     trace = hits[0].found
     assert (trace.dense_rank, trace.lexical_rank) == (1, 1)
-    assert hits[0].score == trace.dense
     assert hits[-1].found.lexical is None
 
     assert names(await found.ask(question, lexical=False))[0] == "printer"
     for away in ({"embedder": AwayEmbedder()}, {"vectors": AwayIndex()}):
         alone = await found.ask(question, **away)
         assert names(alone) == ["printer"]
-        assert 0 < alone.hits[0].score <= 1
+        assert alone.hits[0].found.fused > 0
         with pytest.raises((EmbedderUnavailable, VectorIndexUnavailable)):
             await found.ask("Zyzzyva", **away)
 

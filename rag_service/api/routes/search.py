@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from rag_service.api.deps import Admin, ProtectedRoute, Svc
-from rag_service.api.schemas.knowledge import SearchAnswer, SearchHit, SearchRequest
+from rag_service.api.schemas.knowledge import SearchAnswer, SearchHit, SearchRequest, Trace
 from rag_service.db.repositories.filters import NO_FILTERS
 
 router = APIRouter(tags=["search"], route_class=ProtectedRoute)
@@ -11,7 +11,8 @@ router = APIRouter(tags=["search"], route_class=ProtectedRoute)
 
 @router.post("/search")
 async def search(body: SearchRequest, _: Admin, services: Svc) -> SearchAnswer:
-    """The chunks nearest to a question, best first; of the documents that pass the filters, where there are any."""
+    """The chunks that answer a question best, by words and by meaning; of the documents that pass the filters, where
+    there are any. With `trace`, how each was found and what was left out."""
     knowledge_base = await services.documents.knowledge_base(body.knowledge_base)
     filters = body.filters.to_filters() if body.filters else NO_FILTERS
     found = await services.retriever.retrieve(
@@ -26,8 +27,9 @@ async def search(body: SearchRequest, _: Admin, services: Svc) -> SearchAnswer:
             headings=hit.source.chunk.headings,
             page=hit.source.chunk.page,
             text=hit.source.chunk.text,
-            score=hit.score,
+            score=hit.found.fused,
         )
         for hit in found.hits
     ]
-    return SearchAnswer(hits=hits, timings=found.timings)
+    trace = [Trace.of(hit) for hit in (*found.hits, *found.left_out)] if body.trace else None
+    return SearchAnswer(hits=hits, timings=found.timings, trace=trace)
