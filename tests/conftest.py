@@ -28,6 +28,8 @@ from rag_service.app import create_app
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.migrate import migrate
+from rag_service.db.repositories.chunks import Chunks
+from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.knowledge.embeddings import Embedder, load_embedder
 from rag_service.knowledge.vectors import ChromaIndex
 from rag_service.settings import Settings
@@ -153,7 +155,7 @@ class Server:
     worker: Worker
 
     async def upload(self, *files: tuple[str, str | bytes], slug: str = "default") -> dict[str, Any]:
-        """Upload files over HTTP and let the worker read them all."""
+        """Upload files over HTTP, let the worker read them all, and the lexical index take them up."""
         answer = await self.http.post(
             f"/api/v1/knowledge-bases/{slug}/documents",
             files=[
@@ -163,8 +165,19 @@ class Server:
         assert answer.status_code == 202, answer.text
         while await self.worker.run_one():
             pass
+        await self._indexed(slug)
         body: dict[str, Any] = answer.json()
         return body
+
+    async def _indexed(self, slug: str) -> None:
+        async with asyncio.timeout(30):
+            while True:
+                async with self.services.database.transaction() as session:
+                    base = await KnowledgeBases(session).by_slug(slug)
+                    chunks = await Chunks(session).count(base.id)
+                if (await self.services.lexical.frequencies(base.id, []))[0] == chunks:
+                    return
+                await asyncio.sleep(0.02)
 
 
 Serve = Callable[..., AbstractAsyncContextManager[Server]]

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evals.bench import beside_ingestion, first_delta, ingestion, large_files, reupload, small_files
+from evals.bench import beside_ingestion, first_delta, ingestion, large_files, reupload, search, small_files
 from evals.bench.stack import Running, serving
 from rag_service.testing.model_server import ModelServer
 
@@ -30,6 +30,7 @@ def parts(model_url: str) -> dict[str, Part]:
         "first_delta": lambda server: first_delta.measure(server, model_url),
         "beside_ingestion": beside_ingestion.measure,
         "small_files": small_files.measure,
+        "search": search.measure,
         "reupload": reupload.measure,
         "large_files": large_files.measure,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from evals.bench.ingestion import bench_text, questions_about
 from evals.bench.stack import Running
 
 QUESTIONS = 60
@@ -20,8 +21,7 @@ def measure(server: Running, model_url: str) -> dict[str, Any]:
     direct: list[float] = []
     parts: dict[str, list[float]] = {}
     with httpx.Client(timeout=60) as plain:
-        for number in range(QUESTIONS + WARM_UP):
-            question = f"What is said about case {number}?"
+        for number, question in enumerate(questions_about(bench_text(), QUESTIONS + WARM_UP, seed=2)):
             timings: dict[str, float] = {}
             mine = _first(server.http, f"{server.url}/api/v1/chat", {"message": question}, _is_delta, timings)
             body = {"model": "bench", "stream": True, "messages": [{"role": "user", "content": question}]}

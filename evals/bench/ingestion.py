@@ -39,9 +39,22 @@ def made_up_text(size: int, *, seed: int = 7) -> str:
     return "\n\n".join(paragraphs)
 
 
+def bench_text() -> str:
+    """The text whose ingestion is timed, and of which the other parts ask."""
+    return made_up_text(MEGABYTES * 1024 * 1024)
+
+
+def questions_about(text: str, count: int, *, seed: int) -> list[str]:
+    """Questions that the text answers: six to ten words in a row of it, no two alike."""
+    chance = random.Random(seed)
+    said = text.split()
+    starts = [chance.randrange(len(said) - 10) for _ in range(count)]
+    return [f"What is {' '.join(said[at : at + chance.randint(6, 10)]).strip('.')}?" for at in starts]
+
+
 def measure(server: Running) -> dict[str, Any]:
     """Upload one large text, and time until it can be asked; then encode a sample of its chunks plainly."""
-    text = made_up_text(MEGABYTES * 1024 * 1024)
+    text = bench_text()
     upload(server, "warm-up.txt", "The worker may still be starting when the server is ready.")
     started = time.perf_counter()
     job = upload(server, "bench.txt", text)

@@ -19,7 +19,7 @@ def measure(server: Running) -> dict[str, Any]:
     """Upload them into a knowledge base of their own, and wait until the last job has ended."""
     slug = "small-files"
     server.http.post("/api/v1/knowledge-bases", json={"slug": slug, "name": "Small files"}).raise_for_status()
-    texts = _passages(FILES)
+    texts = passages(FILES)
     before = sum(server.memory().values())
     started = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as clients:
@@ -38,7 +38,7 @@ def measure(server: Running) -> dict[str, Any]:
     }
 
 
-def _passages(count: int) -> list[str]:
+def passages(count: int) -> list[str]:
     """Texts of 80 to 180 words, no two alike."""
     chance = random.Random(3)
     words = made_up_text(1024 * 1024).split()

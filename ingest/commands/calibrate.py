@@ -1,7 +1,9 @@
 """`rag-ingest calibrate`: a knowledge base's refusal score, found from its own documents."""
 
 import asyncio
-from collections.abc import Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +17,8 @@ from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.knowledge import refusal
 from rag_service.knowledge.calibration import QUESTIONS, Calibration, Judge, check_size, find_score, usable
 from rag_service.knowledge.embeddings import Embedder
+from rag_service.knowledge.lexical import TantivyIndex
+from rag_service.knowledge.lexical_follower import LexicalFollower
 from rag_service.knowledge.retriever import Retriever
 from rag_service.settings import Settings, load_settings
 
@@ -59,16 +63,35 @@ async def _calibrate(
     async with opened(settings) as database:
         base, own, others = await sentences(settings, database, slug)
         embedder = await asyncio.to_thread(load_embedder, settings)
-        retriever = Retriever(database, ChromaIndex(settings.chroma_url), embedder)
-        with progress_bar() as bar:
-            asking = bar.add_task("Asking", total=min(questions, len(own)) + min(questions, len(others)))
-            judge = judge_of(base, retriever, embedder, settings.retrieve_chunks, lambda: bar.advance(asking))
-            found = await find_score(own, others, judge, questions=questions)
+        async with _lexical(database) as lexical:
+            retriever = Retriever(database, ChromaIndex(settings.chroma_url), embedder, lexical)
+            with progress_bar() as bar:
+                count = min(questions, len(own)) + min(questions, len(others))
+                asking = bar.add_task("Asking", total=count)
+                judge = judge_of(
+                    base, retriever, embedder, settings.retrieve_chunks, lambda: bar.advance(asking)
+                )
+                found = await find_score(own, others, judge, questions=questions)
         before = settings.refusal_score if base.refusal_score is None else base.refusal_score
         if not dry_run:
             async with database.transaction() as session:
                 await KnowledgeBases(session).change(slug, {"refusal_score": found.score})
     return found, before
+
+
+@asynccontextmanager
+async def _lexical(database: Database) -> AsyncIterator[TantivyIndex]:
+    """A lexical index of this command's own: those of the api's processes are locked by them."""
+    with tempfile.TemporaryDirectory(prefix="rag-calibrate-") as folder:
+        index = TantivyIndex(Path(folder))
+        try:
+            with console.status("Indexing…"):
+                follower = LexicalFollower(database, index)
+                while await follower.round():
+                    pass
+            yield index
+        finally:
+            await index.close()
 
 
 async def sentences(

@@ -13,6 +13,8 @@ from rag_service.knowledge.sentences import words
 
 PER_DOCUMENT = 0.8
 """Share of the wanted chunks that one document may give, where others have any: 4 of 5."""
+FEW = 5
+"""Below so many wanted chunks a document may give all of them."""
 SAME = 0.9
 """Share of words in common from which two chunks say the same, if no number differs."""
 
@@ -57,7 +59,7 @@ def spread(hits: Sequence[Hit], limit: int) -> tuple[list[Hit], list[Hit]]:
 
     Where the other documents have not enough, what was cut fills up.
     """
-    most = max(1, math.floor(limit * PER_DOCUMENT))
+    most = limit if limit < FEW else math.floor(limit * PER_DOCUMENT)
     given: Counter[UUID] = Counter()
     chosen: list[Hit] = []
     cut: list[Hit] = []

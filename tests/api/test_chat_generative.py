@@ -90,8 +90,11 @@ async def test_usage_is_told_and_stored(generating: Server, model_server: ModelS
     assert (await stored(generating.http, turn.start))["usage"] == expected
 
 
-async def test_the_prompts_that_made_an_answer_are_stored_with_version_and_hash(generating: Server) -> None:
+async def test_the_prompts_that_made_an_answer_are_stored_with_version_and_hash(
+    generating: Server, model_server: ModelServer
+) -> None:
     turn = await stream(generating.http, QUESTION)
+    model_server.script(Reply("Why is the moon made of basalt?"))
     await stream(generating.http, "And why?", conversation_id=turn.start["conversation_id"])
     first, second = [
         message["prompts"]

@@ -91,7 +91,9 @@ async def test_a_document_of_another_knowledge_base_is_not_reached_by_its_id(
 
 async def test_a_narrow_filter_still_finds_as_many_as_asked_for(quoting: Server, new_base: NewBase) -> None:
     slug = await new_base(quoting)
-    near = "\n\n".join(f"# Part {number}\n\nComets are made of ice, what else." for number in range(60))
+    near = "\n\n".join(
+        f"# Part {number}\n\nComets are made of ice, in part {number} too." for number in range(60)
+    )
     far = "\n\n".join(
         f"# Section {number}\n\nSomething about gardens, number {number}." for number in range(6)
     )
