@@ -20,7 +20,7 @@ run: $(VENV)/.run web-if-node ## install, start everything, answer a first quest
 	@exec $(BIN)/rag serve
 
 test: $(VENV)/.dev web-if-node ## run all tests
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## lint, types, layers
 	$(BIN)/ruff check .

@@ -20,7 +20,11 @@ async def listen(database: Database, channel: str, wake: Callable[[], None]) -> 
     url = url.set(query={"sslmode" if name == "ssl" else name: value for name, value in url.query.items()})
     while True:
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-            connection = await asyncpg.connect(url.render_as_string(hide_password=False), timeout=5)
+            connection = await asyncpg.connect(
+                url.render_as_string(hide_password=False),
+                timeout=5,
+                server_settings={"application_name": "rag-listener"},
+            )
             lost = asyncio.Event()
             try:
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())

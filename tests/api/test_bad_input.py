@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -28,7 +27,7 @@ QUESTION = {"message": "What is the moon made of?"}
         ({"message": ["a"]}, "message"),
         ({"message": {"$ne": ""}}, "message"),
         ({**QUESTION, "role": "admin"}, "role"),
-        ({**QUESTION, "owner_id": str(uuid4())}, "owner_id"),
+        ({**QUESTION, "owner_id": "7d0f9f3e-0000-4000-8000-000000000001"}, "owner_id"),
         ({**QUESTION, "filters": {"$or": []}}, "filters.$or"),
         ({**QUESTION, "stream": "perhaps"}, "stream"),
         ({**QUESTION, "stream": None}, "stream"),

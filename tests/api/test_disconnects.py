@@ -119,6 +119,7 @@ async def test_a_stopped_answer_can_be_followed_up(generating: Server, model_ser
     model_server.script(LONG)
     start, *_ = await leave_after(generating.http, "delta")
     await until(has_state(generating.http, start.data, "stopped"))
+    model_server.script(Reply(QUESTION))  # how the model words it with what was said before
     body = await whole(generating.http, "And why?", conversation_id=start.data["conversation_id"])
     assert body["finish_reason"] == "stop"
 
@@ -151,7 +152,7 @@ async def test_thirty_readers_who_leave_take_no_connection_with_them(
                 rows = await session.execute(
                     text(
                         "SELECT state FROM pg_stat_activity WHERE datname = current_database() "
-                        "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+                        "AND pid <> pg_backend_pid() AND application_name = 'rag-service'"
                     )
                 )
                 states = list(rows.scalars())

@@ -147,7 +147,7 @@ BAD: list[Any] = [
     {"tags": ["x"] * 33},
     {"document_ids": []},
     {"document_ids": ["' OR 1=1"]},
-    {"document_ids": [str(uuid4())] * 201},
+    {"document_ids": ["7d0f9f3e-0000-4000-8000-000000000001"] * 201},
     {"metadata": {"$or": []}},
     {"metadata": {"a": {"$ne": ""}}},
     {"metadata": {"a": []}},
