@@ -193,7 +193,8 @@ ENV PATH=/opt/rag/bin:$PATH \
     RAG_PORT=8000 \
     RAG_STATE_DIR=/var/lib/rag \
     HF_HOME=/var/lib/rag/huggingface \
-    TIKTOKEN_CACHE_DIR=/usr/local/share/tiktoken
+    TIKTOKEN_CACHE_DIR=/usr/local/share/tiktoken \
+    MALLOC_ARENA_MAX=2
 
 # Not the state folder: a file named .env there would be read as settings.
 WORKDIR /opt/rag

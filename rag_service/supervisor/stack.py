@@ -128,6 +128,8 @@ def _endpoints(settings: Settings) -> Endpoints:
 def _environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:
     redis = {"REDIS_URL": settings.redis_url.get_secret_value()} if settings.redis_url else {}
     return {
+        # With one arena for each of many short-lived threads, glibc keeps ten times as much of what they gave back.
+        "MALLOC_ARENA_MAX": "2",
         **inherited,
         **redis,
         "DATABASE_URL": _database_url(settings),
