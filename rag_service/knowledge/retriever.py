@@ -34,6 +34,9 @@ from rag_service.knowledge.vectors import VectorIndex, collection_name
 OVERFETCH = (3, 15)
 """How many times the wanted number is asked of each index, step by step: what is stale, or not of a document that the
 filters name, falls out when it is read back."""
+LATE_SECONDS = 0.6
+"""How long the vectors are waited for where words have found something: Chroma stands still for seconds while it writes
+its index to disk, in the midst of a large ingestion. What the words found is weighed by its vectors all the same."""
 REMEMBERED = 2000
 """Vectors of questions that are kept: the next turn of a conversation needs those of the turns before it."""
 
@@ -215,7 +218,15 @@ class _Search:
     ) -> tuple[_Scored, _Scored]:
         """What the vectors find, and what the words find."""
         before = time.perf_counter()
-        near, told = await asyncio.gather(self._near(wanted, ids), self._told(wanted, documents))
+        asking = asyncio.create_task(self._near(wanted, ids))
+        try:
+            told = await self._told(wanted, documents)
+            await asyncio.wait([asking], timeout=LATE_SECONDS if told else None)
+            near = await asking if asking.done() else []
+        finally:
+            asking.cancel()
+        if not asking.done():
+            logger.warning("searching by words alone, since the vector index is late")
         failure: Exception | None = self.asked.failure
         if isinstance(near, VectorIndexUnavailable):
             failure, near = near, []

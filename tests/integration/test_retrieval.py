@@ -1,8 +1,10 @@
 """Retrieval by vectors and words at once, on real PostgreSQL, Chroma and tantivy."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -24,6 +26,11 @@ from tests.integration.ingestion import Stand, stand_on
 class AwayEmbedder(HashedWords):
     async def embed_question(self, text: str) -> Vectors:
         raise EmbedderUnavailable("It is away.")
+
+
+class LateIndex(ExactIndex):
+    async def search(self, *_: Any, **__: Any) -> Any:
+        await asyncio.sleep(60)
 
 
 class AwayIndex(ExactIndex):
@@ -101,6 +108,14 @@ async def test_both_sides_find_and_either_stands_in_for_the_other(found: Found) 
         assert alone.hits[0].found.fused > 0
         with pytest.raises((EmbedderUnavailable, VectorIndexUnavailable)):
             await found.ask("Zyzzyva", **away)
+
+
+async def test_an_index_that_stands_still_holds_no_question_up(found: Found) -> None:
+    await found.upload(moon="The moon is made of cheese.", printer="Error ERR-4012: no paper.")
+    async with asyncio.timeout(10):
+        late = await found.ask("What does ERR-4012 mean?", vectors=LateIndex())
+    assert names(late) == ["printer"]
+    assert late.hits[0].found.dense is not None  # by the vector that PostgreSQL keeps
 
 
 async def test_a_flood_of_the_same_is_folded_and_one_document_leaves_room(found: Found) -> None:
