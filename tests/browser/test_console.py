@@ -107,7 +107,7 @@ async def test_from_an_empty_knowledge_base_to_an_answered_question(
     await page.get_by_role("button", name="New embed").click()
     await page.get_by_label("Name", exact=True).fill(f"Desk {slug}")
     await page.get_by_label("Knowledge base", exact=True).select_option(slug)
-    await page.get_by_label("Allowed origins").fill(site.origin)
+    await page.get_by_role("textbox", name="Allowed origins").fill(site.origin)
     await page.get_by_role("button", name="Create").click()
     card = page.locator("li.embed", has_text=f"Desk {slug}")
     site.html = page_with(await card.locator("code").inner_text())

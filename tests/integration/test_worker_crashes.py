@@ -71,14 +71,14 @@ async def test_a_document_deleted_while_its_worker_was_stopped_leaves_no_vector_
     """The worker stores its vectors after they were erased, as one that was stopped (SIGSTOP) meanwhile does."""
     held = HeldEmbedder()
     await stand.job_of("a.md", handbook(3))
-    async with running(stand.worker(embedder=held).run()):
-        await held.reached.wait()
-        await stand.sql("UPDATE jobs SET state = 'cancelled', lease_until = NULL, finished_at = now()")
-        await stand.sql("UPDATE documents SET deleted_at = now()")
-        await stand.work(stand.worker())
-        assert await stand.sql("SELECT count(*) FROM documents") == 0
-        held.let_go()
-        await stand.until_vectors_are(lambda ids: not ids)
+    stopped = asyncio.create_task(stand.worker(embedder=held).run_one())
+    await held.reached.wait()
+    await stand.sql("UPDATE jobs SET state = 'cancelled', lease_until = NULL, finished_at = now()")
+    await stand.sql("UPDATE documents SET deleted_at = now()")
+    await stand.work(stand.worker())
+    assert await stand.sql("SELECT count(*) FROM documents") == 0
+    held.let_go()
+    await stopped
     await stand.work()
     assert await stand.vector_ids() == set()
 
