@@ -80,7 +80,7 @@ class Store:
         """Record where the work is, and renew the lease. Raises LostLease."""
         async with self._database.transaction() as session:
             if not await Steps(session).advance([reached], lease=self._lease):
-                raise _lost()
+                raise LostLease()
 
     async def _read(self, jobs: Sequence[Job]) -> Sequence[ToRead | Exception]:
         async with self._database.transaction() as session:
@@ -104,7 +104,7 @@ class Store:
             mine = [cut for cut in cuts if cut.reached.job.id in ours]
             rows = (_row(cut.reached.job.version_id, chunk) for cut in mine for chunk in cut.chunks)
             await Chunks(session).replace([cut.reached.job.version_id for cut in mine], rows)
-        return [None if cut.reached.job.id in ours else _lost() for cut in cuts]
+        return [None if cut.reached.job.id in ours else LostLease() for cut in cuts]
 
     async def _check_can_store(self, session: AsyncSession, jobs: Iterable[Job]) -> None:
         for knowledge_base_id in sorted({job.knowledge_base_id for job in jobs}):
@@ -133,7 +133,7 @@ class Store:
             await self._check_can_store(session, (one.job for one in readable))
             steps = Steps(session)
             ours = await steps.succeed([one.job for one in readable])
-            refused |= {one.job.id: _lost() for one in readable if one.job.id not in ours}
+            refused |= {one.job.id: LostLease() for one in readable if one.job.id not in ours}
             activated = await steps.activate([one for one in readable if one.job.id in ours])
             if activated.deleted:
                 # Its job is not to end well: all again, each for itself.
@@ -142,10 +142,6 @@ class Store:
                 collection = collection_name(knowledge_base_id, self._model)
                 await Stale(session).enter(collection, await Chunks(session).ids_of(version_id))
         return [refused.get(one.job.id) for one in readable]
-
-
-def _lost() -> LostLease:
-    return LostLease("This job is no longer this worker's.")
 
 
 def _deleted() -> NotFound:

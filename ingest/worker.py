@@ -9,11 +9,8 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
-
-import asyncpg
-from sqlalchemy.engine import make_url
 
 from ingest.erasure import Eraser
 from ingest.housekeeping import keep_house
@@ -24,6 +21,7 @@ from ingest.webhooks import deliver
 from rag_service import logs
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
+from rag_service.db.listening import listen
 from rag_service.db.migrate import migrate
 from rag_service.db.models import Job
 from rag_service.db.repositories.jobs import JOBS_CHANNEL, Jobs, LostLease
@@ -263,38 +261,6 @@ def _jitter() -> float:
     return random.uniform(0.75, 1.25)  # noqa: S311 - to spread retries, not a secret
 
 
-async def _until_lost(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    lost = asyncio.Event()
-    connection.add_termination_listener(lambda _: lost.set())
-    await lost.wait()
-
-
-class Sleeper(Protocol):
-    """Who looks at the queue when woken."""
-
-    def wake(self) -> None: ...
-
-
-async def listen(url: str, *sleepers: Sleeper) -> None:
-    """Wake them whenever a job is entered; reconnects for ever."""
-
-    def wake(*_: object) -> None:
-        for one in sleepers:
-            one.wake()
-
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    while True:
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-            connection = await asyncpg.connect(plain, timeout=5)
-            try:
-                await connection.add_listener(JOBS_CHANNEL, wake)
-                wake()
-                await _until_lost(connection)
-            finally:
-                await connection.close(timeout=2)
-        await asyncio.sleep(1)
-
-
 async def run_worker(settings: Settings) -> None:
     """The worker's process: load the model, wait for the database, work until SIGTERM or Ctrl-C."""
     logs.configure(settings.log_level)
@@ -310,7 +276,10 @@ async def _work(settings: Settings) -> None:
         logger.info("worker ready")
         never = asyncio.Event()
         await until_stopped(
-            never, ready.worker.run(), listen(ready.url, ready.worker), *chores(ready, settings)
+            never,
+            ready.worker.run(),
+            listen(ready.database, JOBS_CHANNEL, ready.worker.wake),
+            *chores(ready, settings),
         )
 
 
@@ -333,7 +302,6 @@ class Ready:
     worker: Worker
     database: Database
     blobs: BlobStore
-    url: str
 
 
 @asynccontextmanager
@@ -373,7 +341,7 @@ async def ready_worker(settings: Settings) -> AsyncIterator[Ready]:
                 at_once=settings.worker_jobs,
                 keep_quotes=settings.keep_quotes,
             )
-            yield Ready(worker, database, pipeline.blobs, url)
+            yield Ready(worker, database, pipeline.blobs)
     finally:
         await database.close()
 

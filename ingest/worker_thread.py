@@ -9,7 +9,9 @@ from contextlib import suppress
 from uuid import UUID
 
 from ingest.dispatch import Broker, Dispatcher
-from ingest.worker import Ready, chores, listen, ready_worker, until_stopped
+from ingest.worker import Ready, chores, ready_worker, until_stopped
+from rag_service.db.listening import listen
+from rag_service.db.repositories.jobs import JOBS_CHANNEL
 from rag_service.errors import Unavailable
 from rag_service.settings import Settings
 
@@ -76,7 +78,7 @@ class WorkerThread:
                     self._stop,
                     ready.worker.run(claim=False),
                     dispatcher.run(),
-                    listen(ready.url, ready.worker, dispatcher),
+                    listen(ready.database, JOBS_CHANNEL, ready.worker.wake, dispatcher.wake),
                     *chores(ready, self._settings),
                 )
             finally:

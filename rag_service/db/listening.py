@@ -11,11 +11,17 @@ from rag_service.db.engine import Database
 PAUSE_SECONDS = 1.0
 
 
-async def listen(database: Database, channel: str, wake: Callable[[], None]) -> None:
-    """Call `wake` at each NOTIFY, and whenever the connection is there again: what was told meanwhile is lost.
+async def listen(database: Database, channel: str, *sleepers: Callable[[], None]) -> None:
+    """Call all of `sleepers` at each NOTIFY, and whenever the connection is there again: what was told meanwhile is
+    lost.
 
     For ever. Who must not miss anything looks for itself from time to time.
     """
+
+    def wake(*_: object) -> None:
+        for one in sleepers:
+            one()
+
     url = database.engine.url.set(drivername="postgresql")
     url = url.set(query={"sslmode" if name == "ssl" else name: value for name, value in url.query.items()})
     while True:
@@ -28,7 +34,7 @@ async def listen(database: Database, channel: str, wake: Callable[[], None]) -> 
             lost = asyncio.Event()
             try:
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
-                await connection.add_listener(channel, lambda *_: wake())
+                await connection.add_listener(channel, wake)
                 wake()
                 await lost.wait()
             finally:

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 
 from ingest import worker as worker_module
-from ingest.worker import listen
 from rag_service.db.engine import Database
+from rag_service.db.listening import listen
 from rag_service.db.models import Job
-from rag_service.db.repositories.jobs import Jobs, LostLease
+from rag_service.db.repositories.jobs import JOBS_CHANNEL, Jobs, LostLease
 from rag_service.db.repositories.steps import Reached, Steps
 from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.vectors import ChromaIndex
@@ -220,7 +220,7 @@ async def test_an_upload_wakes_the_worker_that_else_would_not_look(
 ) -> None:
     monkeypatch.setattr(worker_module, "LOOK_EVERY_SECONDS", 3600.0)
     worker = stand.worker()
-    async with running(worker.run(), listen(database_url, worker)):
+    async with running(worker.run(), listen(stand.database, JOBS_CHANNEL, worker.wake)):
         for number in range(2):  # the second comes when the worker has long been waiting
             job_id = await stand.job_of(f"{number}.md", "text")
             await stand.until(job_id, lambda job: job.state == "succeeded")

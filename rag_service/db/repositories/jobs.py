@@ -30,13 +30,14 @@ JOBS_CHANNEL = "rag_jobs"
 HISTORY = 10
 """How many ends of attempts a job remembers."""
 
-_LOST = "This job is no longer this worker's."
-
 
 class LostLease(Conflict):
     """Another worker has taken the job over, or it was cancelled; what this one did must not count."""
 
     code = "lost_lease"
+
+    def __init__(self, detail: str = "This job is no longer this worker's.") -> None:
+        super().__init__(detail)
 
 
 def _is_lost() -> ColumnElement[bool]:
@@ -175,7 +176,7 @@ class Jobs:
         """End the job in `state`. Raises LostLease if it is no longer this worker's."""
         mine = (Job.id == job.id, Job.fence == job.fence, Job.state != "queued")
         if not await self.end_where(*mine, state=state, code=code, detail=detail, lease_until=None):
-            raise LostLease(_LOST)
+            raise LostLease
 
     async def end_where(
         self,
@@ -248,7 +249,7 @@ class Jobs:
             .execution_options(synchronize_session=False)
         )
         if owned is None:
-            raise LostLease(_LOST)
+            raise LostLease
 
     async def get(self, job_id: UUID) -> tuple[Job, str]:
         """A job and its document's name. Raises NotFound."""
