@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from fastapi.sse import EventSourceResponse
 
+from rag_service.api.watching import while_valid
 from rag_service.auth.embeds import EmbedService
 from rag_service.auth.principal import Principal, Role
 from rag_service.auth.service import KeyService
 from rag_service.chat.service import ChatService
+from rag_service.db.caller import Caller, caller
 from rag_service.db.engine import Database
 from rag_service.db.repositories.idempotency import Once
 from rag_service.documents.service import DocumentService
@@ -85,6 +89,7 @@ class Requires:
 
 
 Admin = Annotated[Principal, Depends(Requires("admin"))]
+Evaluator = Annotated[Principal, Depends(Requires("evaluator"))]
 Chatter = Annotated[Principal, Depends(Requires("chat"))]
 Visitor = Annotated[Principal, Depends(Requires("visitor"))]
 
@@ -102,6 +107,31 @@ async def _authenticate(request: Request) -> Principal:
     return await services.keys.authenticate(authorization)
 
 
+async def still_valid(services: Services, principal: Principal) -> bool:
+    """Whether what proved a principal would still prove it: what a stream asks while it lasts.
+
+    Raises:
+        DatabaseUnavailable
+    """
+    if principal.role == "visitor":
+        return await services.embeds.still_valid(principal)
+    return await services.keys.still_valid(principal)
+
+
+def _enter(request: Request, principal: Principal) -> None:
+    """From here on the request's queries see what its caller may, and the audit log says who it was."""
+    caller.set(
+        Caller(
+            principal.subject,
+            principal.scope,
+            key_prefix=principal.credential.prefix,
+            key_name=principal.credential.name,
+            request_id=request.state.request_id,
+            ip=request.client.host if request.client else "",
+        )
+    )
+
+
 def own_origin(request: Request) -> str:
     """The origin that this request reached us at, as a browser would name it."""
     return f"{request.url.scheme}://{request.url.netloc}"
@@ -117,9 +147,14 @@ class ProtectedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def prove_then_handle(request: Request) -> Response:
-            request.state.principal = await requires.prove(request)
+            principal = request.state.principal = await requires.prove(request)
+            _enter(request, principal)
             await self.before_body(request)
-            return await handle(request)
+            response = await handle(request)
+            if isinstance(response, EventSourceResponse):
+                valid = partial(still_valid, get_services(request), principal)
+                response.body_iterator = while_valid(response.body_iterator, valid)
+            return response
 
         return prove_then_handle
 

@@ -21,7 +21,7 @@ from rag_service.db.engine import Database
 from rag_service.db.models import Conversation, Message, MessageState, new_id
 from rag_service.db.repositories.conversations import Conversations
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
-from rag_service.db.repositories.knowledge_bases import KnowledgeBases, no_such
+from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.db.repositories.quotes import Quoted, Quotes
 from rag_service.errors import InvalidInput, NotFound, RagError
 from rag_service.knowledge.embeddings import Embedder
@@ -131,14 +131,10 @@ class ChatService:
         """
         if parent_message_id is not None and conversation_id is None:
             raise InvalidInput("parent_message_id needs the conversation_id of its conversation.")
-        if principal.knowledge_base is not None and knowledge_base not in (None, principal.knowledge_base):
-            raise no_such(knowledge_base or "")
         async with self._database.transaction() as session:
             conversations = Conversations(session, principal.subject)
             if conversation_id is None:
-                found = await KnowledgeBases(session).by_slug(
-                    knowledge_base or principal.knowledge_base or "default"
-                )
+                found = await KnowledgeBases(session).asked(knowledge_base)
                 conversation = await conversations.start(found.id, _title(question))
                 parent = None
             else:

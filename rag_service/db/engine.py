@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, Interf
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from rag_service.db.scoping import ScopedSession
 from rag_service.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
 
 COMMAND_SECONDS = 60
@@ -43,11 +44,15 @@ class Database:
             },
         )
         event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._sessions = async_sessionmaker(
+            self.engine, expire_on_commit=False, sync_session_class=ScopedSession
+        )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed at the end of the block, rolled back on any error.
+
+        Its queries see what is in the caller's scope (`caller.py`), if there is a caller.
 
         Raises:
             DatabaseUnavailable: the server cannot be reached, or was lost in between.

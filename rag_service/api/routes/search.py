@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from rag_service.api.deps import Admin, ProtectedRoute, Svc
+from rag_service.api.deps import Evaluator, ProtectedRoute, Svc
 from rag_service.api.schemas.knowledge import SearchAnswer, SearchHit, SearchRequest, Trace
 from rag_service.db.repositories.filters import NO_FILTERS
 
@@ -10,7 +10,7 @@ router = APIRouter(tags=["search"], route_class=ProtectedRoute)
 
 
 @router.post("/search")
-async def search(body: SearchRequest, _: Admin, services: Svc) -> SearchAnswer:
+async def search(body: SearchRequest, _: Evaluator, services: Svc) -> SearchAnswer:
     """The chunks that answer a question best, by words and by meaning; of the documents that pass the filters, where
     there are any. With `trace`, how each was found and what was left out."""
     knowledge_base = await services.documents.knowledge_base(body.knowledge_base)
