@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.locks import locked
+from rag_service.db.repositories.audit import Audit
 from rag_service.errors import RagError
 from rag_service.knowledge.leftovers import orphan_files, unused_embeddings
 
@@ -18,14 +20,15 @@ AGAIN_SECONDS = 3600.0
 logger = logging.getLogger(__name__)
 
 
-async def keep_house(database: Database, blobs: BlobStore) -> None:
-    """Remove what was left behind now, and then once a day, for ever."""
+async def keep_house(database: Database, blobs: BlobStore, *, audit_days: int = 365) -> None:
+    """Remove what was left behind, and old entries of the audit log, now and then once a day, for ever."""
     while True:
         pause = EVERY_SECONDS
         try:
             async with locked(database, "housekeeping") as free:
                 if free:
                     await clean_up(database, blobs)
+                    await forget_acts(database, days=audit_days)
         except (RagError, SQLAlchemyError, OSError) as error:
             # By its kind: a database's text may hold what was asked of it.
             logger.warning("housekeeping was cut short", extra={"reason": type(error).__name__})
@@ -50,3 +53,15 @@ async def clean_up(database: Database, blobs: BlobStore) -> None:
         logger.info(
             "what was left behind is removed", extra={"files": files.mended, "embeddings": embeddings.mended}
         )
+
+
+async def forget_acts(database: Database, *, days: int) -> None:
+    """Remove what the audit log tells that is older.
+
+    Raises:
+        DatabaseUnavailable
+    """
+    async with database.transaction() as session:
+        count = await Audit(session).forget(older=timedelta(days=days))
+    if count:
+        logger.info("old entries of the audit log are removed", extra={"count": count})

@@ -118,9 +118,10 @@ class KeyService:
             found is not None and _proves(found, principal.credential.mac, now) and not _has_ended(found, now)
         )
 
-    async def all(self) -> list[ApiKey]:
+    async def all(self) -> list[Described]:
+        """Every key, in the order they were made."""
         async with self._database.transaction() as session:
-            return await Keys(session).all()
+            return await _described(session, await Keys(session).all())
 
     async def page(self, *, before: UUID | None, limit: int) -> list[Described]:
         """Keys, the newest first; revoked ones too."""
