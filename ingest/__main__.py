@@ -1,10 +1,10 @@
 """`rag-ingest`: bring documents in from the command line, keep the index, and run the worker."""
 
-import asyncio
 import os
 import sys
 
 import typer
+import uvloop
 
 from ingest.commands.add import add
 from ingest.commands.calibrate import calibrate
@@ -39,7 +39,7 @@ def worker() -> None:
         os.execv(sys.executable, celery)  # noqa: S606 - no shell is wanted
     from ingest.worker import run_worker
 
-    asyncio.run(run_worker(settings))
+    uvloop.run(run_worker(settings))
 
 
 def main() -> None:

@@ -36,7 +36,10 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 2.0
 """How often the queue is looked at without being woken: for retries that fall due and leases that run out."""
 
-ERASE_PAUSE_SECONDS = 0.2
+GATHER_SECONDS = 0.05
+"""How long a worker that is busy waits before it claims more: jobs that end together are followed by one claim."""
+
+ERASE_PAUSE_SECONDS = 1.0
 """Least pause before it is looked again for what was deleted: a worker is also woken for each of many uploads."""
 
 MISMATCH_DELAY = timedelta(seconds=10)
@@ -155,6 +158,8 @@ class Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_EVERY_SECONDS):
                 await self._woken.wait()
+                if self._running:
+                    await asyncio.sleep(GATHER_SECONDS)
 
     async def _erase(self) -> None:
         while True:

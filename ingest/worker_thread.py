@@ -8,6 +8,8 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from uuid import UUID
 
+import uvloop
+
 from ingest.dispatch import Broker, Dispatcher
 from ingest.worker import Ready, chores, ready_worker, until_stopped
 from rag_service.db.listening import listen
@@ -60,7 +62,7 @@ class WorkerThread:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._main())
+            uvloop.run(self._main())
         except BaseException as error:
             if self._ready.done():
                 logger.critical("the worker failed", exc_info=error)
