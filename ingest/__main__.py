@@ -37,7 +37,7 @@ def worker() -> None:
         alone = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
         celery = [sys.executable, "-m", "celery", "--quiet", "--app", "ingest.celery_app", "worker", *alone]
         os.execv(sys.executable, celery)  # noqa: S606 - no shell is wanted
-    from ingest.worker import run_worker
+    from ingest.worker_process import run_worker
 
     uvloop.run(run_worker(settings))
 

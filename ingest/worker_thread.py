@@ -11,7 +11,7 @@ from uuid import UUID
 import uvloop
 
 from ingest.dispatch import Broker, Dispatcher
-from ingest.worker import Ready, chores, ready_worker, until_stopped
+from ingest.worker_process import Ready, chores, ready_worker, until_stopped
 from rag_service.db.listening import listen
 from rag_service.db.repositories.jobs import JOBS_CHANNEL
 from rag_service.errors import Unavailable
