@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 TRIES = 3
 PAUSE_SECONDS = 0.5
-"""Before the second try at most, where the model does not name a time; twice that before the third."""
+"""At most before the second try, where the model does not name a time; twice that before the third."""
 
 # A NUL, and halves of surrogate pairs: neither PostgreSQL nor UTF-8 can hold them.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -75,7 +75,8 @@ class LanguageModel:
     tokens: TokenCounter
     first_token_seconds: float
     token_seconds: float
-    key: str = ""
+    key: str
+    pause_seconds: float = PAUSE_SECONDS
     price: Price | None = None
     breaker: Breaker = field(default_factory=Breaker)
 
@@ -122,12 +123,16 @@ class LanguageModel:
                         yield text
                 return
             except ModelFault as fault:
-                pause = fault.retry_after or random.uniform(0.5, 1) * PAUSE_SECONDS * 2 ** (call.tries - 1)  # noqa: S311 - no secret
+                pause = fault.retry_after or self._pause(call.tries)
                 is_last = call.tries == TRIES or loop.time() + pause >= patience
                 if heard.text or not fault.is_transient or is_last:
                     raise
             heard.forget()
             await asyncio.sleep(pause)
+
+    def _pause(self, tries: int) -> float:
+        """Longer from try to try, and never the same for all who were refused at the same time."""
+        return self.pause_seconds * 2 ** (tries - 1) * random.uniform(0.5, 1)  # noqa: S311 - no secret
 
     async def _once(
         self, messages: Sequence[BaseMessage], heard: Heard, patience: float, until: float
@@ -167,7 +172,7 @@ class LanguageModel:
 
     def _count(self, messages: Sequence[BaseMessage], heard: Heard, call: Call) -> None:
         """Put the tokens in: those the model told of, or else our own count of what it was sent and what it said."""
-        if heard.usage is not None and call.outcome == "complete":
+        if heard.usage is not None and heard.usage["input_tokens"] and call.outcome == "complete":
             call.input_tokens = heard.usage["input_tokens"]
             call.output_tokens = heard.usage["output_tokens"]
         elif heard.text or call.outcome in ("complete", "stopped", "model_timeout"):
