@@ -26,6 +26,7 @@ from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import transcript
 from rag_service.chat.prompts import Prompt
 from rag_service.chat.support import is_claimed, unsupported
+from rag_service.chat.usage import Call, usage_of
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge import refusal
@@ -51,7 +52,7 @@ class Record:
     query: str = ""
     model: str = extractive.NAME
     prompts: list[dict[str, Any]] = field(default_factory=list)
-    usage: dict[str, Any] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     finish_reason: str = "stop"
     degraded: bool = False
@@ -68,6 +69,11 @@ class Record:
                 self.text += text
             case Citation():
                 self.citations.append(event)
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """What the models used that were asked in this turn."""
+        return usage_of(self.calls)
 
     def unsupported(self) -> list[tuple[int, int]]:
         """Spans of the sentences that no source supports."""
@@ -147,7 +153,8 @@ class Answering:
             turn.record.prompts.append(prompt.mark)
             message = prompt.message(history=transcript(turn.history[-6:]), question=turn.question)
             try:
-                if rewritten := (await self.model.complete([message])).strip():
+                asking = Completion("condense", turn.record.calls)
+                if rewritten := (await self.model.complete([message], asking)).strip():
                     return rewritten[:2000]
             except ModelUnavailable as error:
                 logger.warning("searching without a rewritten question", extra={"reason": error.detail})
@@ -264,15 +271,14 @@ class Answering:
         ]
         record.prompts += [system.mark, question.mark]
         record.timings["prompt"] = 1000 * (time.perf_counter() - before)
-        completion, citations = Completion(), CitationStream(sources)
+        completion, citations = Completion("answer", record.calls), CitationStream(sources)
         async with aclosing(model.stream(messages, completion)) as pieces:
             async for piece in pieces:
-                record.model = model.name
+                record.model = completion.model or model.name
                 for event in citations.feed(piece):
                     yield event
         for event in citations.finish():
             yield event
-        record.usage = completion.usage
         record.finish_reason = completion.finish_reason or "stop"
 
     def _system(self, turn: Turn) -> Prompt:
