@@ -10,6 +10,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse
 
+from rag_service.api.sse import TurnStream
 from rag_service.api.watching import while_valid
 from rag_service.auth.embeds import EmbedService
 from rag_service.auth.principal import Principal, Role
@@ -153,7 +154,8 @@ class ProtectedRoute(APIRoute):
             response = await handle(request)
             if isinstance(response, EventSourceResponse):
                 valid = partial(still_valid, get_services(request), principal)
-                response.body_iterator = while_valid(response.body_iterator, valid)
+                revoke = response.revoke if isinstance(response, TurnStream) else None
+                response.body_iterator = while_valid(response.body_iterator, valid, revoke)
             return response
 
         return prove_then_handle
@@ -185,6 +187,11 @@ def _once(principal: Admin, idempotency_key: IdempotencyKey = None) -> Once:
     return Once(principal.subject, idempotency_key)
 
 
+def _once_for_visitors(principal: Visitor, idempotency_key: IdempotencyKey = None) -> Once:
+    return Once(principal.subject, idempotency_key)
+
+
 OnceOnly = Annotated[Once, Depends(_once)]
+AskedOnce = Annotated[Once, Depends(_once_for_visitors)]
 
 Limit = Annotated[int, Query(ge=1, le=200, description="how many a page holds")]

@@ -17,8 +17,14 @@ StillValid = Callable[[], Awaitable[bool]]
 _ID = re.compile(rb"^id: (\d+)$", re.MULTILINE)
 
 
-async def while_valid(frames: AsyncIterable[Any], still_valid: StillValid) -> AsyncIterator[Any]:
-    """The frames of a stream; once its credential counts no more, an `error` in the place of those to come."""
+async def while_valid(
+    frames: AsyncIterable[Any], still_valid: StillValid, revoke: Callable[[], None] | None = None
+) -> AsyncIterator[Any]:
+    """The frames of a stream; once its credential counts no more, `revoke` is called, and an `error` comes in the
+    place of those to come.
+
+    It has the number of the last one: who takes the stream up with a credential that counts misses nothing.
+    """
     ended = asyncio.create_task(_until_invalid(still_valid))
     upcoming: asyncio.Future[Any] | None = None
     reading = aiter(frames)
@@ -28,7 +34,9 @@ async def while_valid(frames: AsyncIterable[Any], still_valid: StillValid) -> As
             upcoming = asyncio.ensure_future(anext(reading))
             await asyncio.wait([upcoming, ended], return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
-                yield _end(number + 1)
+                if revoke is not None:
+                    revoke()
+                yield _end(number)
                 return
             try:
                 frame = upcoming.result()

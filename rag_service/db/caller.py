@@ -22,3 +22,9 @@ class Caller:
 
 caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 """Set once a request's credential is proved, and inherited by the tasks it starts; None in workers."""
+
+
+def may_see(knowledge_base_id: UUID) -> bool:
+    """Whether a knowledge base is in the caller's scope: for what is held in memory, as no query is asked of it."""
+    acting = caller.get()
+    return acting is None or acting.scope is None or knowledge_base_id in acting.scope

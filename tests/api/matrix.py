@@ -19,6 +19,7 @@ GET     /health/live                                               anyone
 GET     /health/ready                                              anyone
 POST    /api/v1/embeds/{embed_id}/token                            anyone
 POST    /api/v1/chat                                               visitor
+GET     /api/v1/chat/{run_id}/events                               visitor
 POST    /api/v1/chat/{run_id}/stop                                 visitor
 GET     /api/v1/conversations                                      visitor
 GET     /api/v1/conversations/{conversation_id}/messages           visitor

@@ -4,12 +4,14 @@ import asyncio
 from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from rag_service.api import watching
+from rag_service.db.models import StoredRun
 from rag_service.testing.model_server import ModelServer, Reply
 from tests.api.conftest import NewBase, client_of
 from tests.api.support import check_problem, live_frames, stored, until, whole
@@ -45,6 +47,12 @@ async def test_a_key_is_shown_once_and_listed_without_what_proves_it(quoting: Se
     assert made["id"] not in older.text and older.json()["items"]
 
 
+async def _run_of(server: Server, turn: dict[str, Any]) -> UUID:
+    async with server.services.database.transaction() as session:
+        mine = StoredRun.message_id == UUID(turn["message_id"])
+        return (await session.scalars(select(StoredRun.id).where(mine))).one()
+
+
 async def test_a_key_sees_the_knowledge_bases_of_its_scope_and_what_hangs_on_them_alone(
     quoting: Server, new_base: NewBase
 ) -> None:
@@ -70,6 +78,9 @@ async def test_a_key_sees_the_knowledge_bases_of_its_scope_and_what_hangs_on_the
         check_problem(await caller.delete(gone), 404, "conversation_not_found")
         follow_up = {"message": "And then?", "conversation_id": turn["conversation_id"]}
         check_problem(await caller.post("/api/v1/chat", json=follow_up), 404, "conversation_not_found")
+        for method, name in (("GET", "events"), ("POST", "stop")):
+            run = await caller.request(method, f"/api/v1/chat/{await _run_of(quoting, turn)}/{name}")
+            check_problem(run, 404, "run_not_found")
 
         # One that is deleted, and another of the same name: the key is for neither.
         await quoting.http.delete(f"/api/v1/knowledge-bases/{other}")
@@ -168,7 +179,7 @@ async def test_a_stream_ends_with_the_credential_it_was_begun_with(
                     assert (await admin.patch(path, json={"expires_at": soon})).status_code == 200
                 else:
                     assert (await admin.delete(path)).status_code == 204
-    assert frame.data["code"] == "credential_revoked" and frame.id == len(names)
+    assert frame.data["code"] == "credential_revoked" and frame.id == len(names) - 1
     assert names[-1] == "error" and "done" not in names
 
     async def is_over() -> bool:
