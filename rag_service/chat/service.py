@@ -12,13 +12,15 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_service.auth.principal import Principal
+from rag_service.chat.branches import NEWEST, Parent, parent_of, question_of
 from rag_service.chat.chains import Answering, Record, Turn, rounded
 from rag_service.chat.events import TERMINAL, Citation, Done, Event, Failed, Source, Start
 from rag_service.chat.llm import ChatModel
 from rag_service.chat.memory import WINDOW_MESSAGES, window
 from rag_service.chat.prompts import load_answer_prompts, load_prompt
 from rag_service.db.engine import Database
-from rag_service.db.models import Conversation, Message, MessageState, new_id
+from rag_service.db.models import MessageState, new_id
+from rag_service.db.repositories.branches import Branches
 from rag_service.db.repositories.conversations import Conversations
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases, no_such
@@ -115,22 +117,27 @@ class ChatService:
     async def begin(
         self,
         principal: Principal,
-        question: str,
+        question: str | None,
         *,
         conversation_id: UUID | None = None,
-        parent_message_id: UUID | None = None,
+        parent_message_id: Parent = NEWEST,
+        regenerate_message_id: UUID | None = None,
         knowledge_base: str | None = None,
         filters: Filters = NO_FILTERS,
     ) -> Run:
-        """Save the question and set the answer going.
+        """Save the question and set the answer going; without a question, that of `regenerate_message_id` is answered
+        anew, beside the answers it has.
 
         Raises:
             NotFound: no such knowledge base, or no such conversation of this caller's.
-            InvalidInput: the parent is not a message of the conversation, or the knowledge base not the
+            InvalidInput: the parent is not an answer of the conversation, or the knowledge base not the
                 conversation's.
+            Conflict: the parent is still being made.
         """
-        if parent_message_id is not None and conversation_id is None:
-            raise InvalidInput("parent_message_id needs the conversation_id of its conversation.")
+        if conversation_id is None and (regenerate_message_id or isinstance(parent_message_id, UUID)):
+            raise InvalidInput(
+                "A message to follow or to answer anew needs the conversation_id of its conversation."
+            )
         if principal.knowledge_base is not None and knowledge_base not in (None, principal.knowledge_base):
             raise no_such(knowledge_base or "")
         async with self._database.transaction() as session:
@@ -139,23 +146,27 @@ class ChatService:
                 found = await KnowledgeBases(session).by_slug(
                     knowledge_base or principal.knowledge_base or "default"
                 )
-                conversation = await conversations.start(found.id, _title(question))
-                parent = None
+                conversation = await conversations.start(found.id, _title(question or ""))
             else:
-                conversation = await conversations.get(conversation_id)
+                conversation = await conversations.get(conversation_id, keep=True)
                 bases = KnowledgeBases(session)
                 mine = conversation.knowledge_base_id
                 found = await (bases.by_slug(knowledge_base) if knowledge_base else bases.get(mine))
                 if found.id != mine:
                     raise InvalidInput("The conversation is about another knowledge base; start a new one.")
-                parent = await self._parent(conversations, conversation, parent_message_id)
-            _, answer = await conversations.add_turn(conversation, question, parent)
+            branches = Branches(session, conversation)
+            if question is None:
+                asked = await question_of(branches, regenerate_message_id)
+                answer = await conversations.add_answer(asked)
+            else:
+                parent = await parent_of(branches, parent_message_id)
+                asked, answer = await conversations.add_turn(conversation, question, parent)
         turn = Turn(
             message_id=answer.id,
             conversation_id=conversation.id,
             knowledge_base_id=conversation.knowledge_base_id,
             owner=principal.subject,
-            question=question,
+            question=asked.content,
             record=Record(),
             refusal_score=self._refusal_score if found.refusal_score is None else found.refusal_score,
             prompt=found.prompt,
@@ -175,17 +186,6 @@ class ChatService:
         if run is None or owner != principal.subject:
             raise NotFound("There is no such turn under way.", code="run_not_found")
         run.stop()
-
-    @staticmethod
-    async def _parent(
-        conversations: Conversations, conversation: Conversation, wanted: UUID | None
-    ) -> UUID | None:
-        messages = await conversations.messages(conversation.id, newest=WINDOW_MESSAGES * 5)
-        if wanted is None:
-            return messages[-1].id if messages else None
-        if wanted not in {message.id for message in messages}:
-            raise InvalidInput("parent_message_id is not a message of this conversation.")
-        return wanted
 
     async def _drive(self, run: Run, turn: Turn) -> None:
         """Run the chain to its end. However it ends, the answer is saved and one terminal event published."""
@@ -266,11 +266,6 @@ class ChatService:
                 finish_reason=record.finish_reason if state in ("complete", "stopped") else None,
                 error_code=code,
             )
-
-    async def messages(self, principal: Principal, conversation_id: UUID, *, limit: int) -> list[Message]:
-        """The newest messages of a conversation, oldest first. Raises NotFound."""
-        async with self._database.transaction() as session:
-            return await Conversations(session, principal.subject).messages(conversation_id, newest=limit)
 
     async def close(self) -> None:
         """Stop what is still running, and wait until it is saved."""

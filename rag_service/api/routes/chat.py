@@ -21,12 +21,16 @@ async def chat(body: ChatRequest, principal: Visitor, services: Svc) -> Response
     """Ask a question. With `stream` (the default) the answer comes as server-sent events:
 
     `start`, `sources`, then `delta` and `citation`, and exactly one of `done` and `error` at the end.
+
+    Nothing is overwritten: `parent_message_id` begins a branch behind an earlier answer, which is also how a question
+    is worded anew, and `regenerate_message_id` has a question answered once more.
     """
     run = await services.chat.begin(
         principal,
         body.message,
         conversation_id=body.conversation_id,
-        parent_message_id=body.parent_message_id,
+        parent_message_id=body.parent,
+        regenerate_message_id=body.regenerate_message_id,
         knowledge_base=body.knowledge_base,
         filters=body.filters.to_filters() if body.filters else NO_FILTERS,
     )

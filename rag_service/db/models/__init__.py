@@ -16,6 +16,8 @@ from rag_service.db.models.knowledge import (
     VersionState,
 )
 from rag_service.db.models.outbox import IdempotencyKey, WebhookDelivery
+from rag_service.db.models.ratings import Feedback, Rating, Reason
+from rag_service.db.models.summaries import Summary
 
 __all__ = [
     "ApiKey",
@@ -26,14 +28,18 @@ __all__ = [
     "DocumentVersion",
     "Embed",
     "Embedding",
+    "Feedback",
     "IdempotencyKey",
     "Job",
     "KeyRole",
     "KnowledgeBase",
     "Message",
     "MessageState",
+    "Rating",
+    "Reason",
     "Role",
     "StaleVectors",
+    "Summary",
     "UrlSource",
     "VersionState",
     "WebhookDelivery",
