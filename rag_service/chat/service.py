@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
-from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_service.auth.principal import Principal
@@ -16,8 +15,9 @@ from rag_service.chat.branches import NEWEST, Parent, parent_of, question_of
 from rag_service.chat.chains import Answering, Record, Turn, rounded
 from rag_service.chat.events import TERMINAL, Citation, Done, Event, Failed, Source, Start
 from rag_service.chat.llm import ChatModel
-from rag_service.chat.memory import WINDOW_MESSAGES, window
+from rag_service.chat.memory import Memory, Remembered
 from rag_service.chat.prompts import load_answer_prompts, load_prompt
+from rag_service.chat.summaries import Summariser
 from rag_service.db.engine import Database
 from rag_service.db.models import MessageState, new_id
 from rag_service.db.repositories.branches import Branches
@@ -87,8 +87,11 @@ class ChatService:
         model: ChatModel | None,
     ) -> None:
         self._database = database
-        self._history_tokens = settings.history_tokens
-        self._count = model.tokens.count if model else estimate_tokens
+        count = model.tokens.count if model else estimate_tokens
+        self._memory = Memory(database, count, settings.history_tokens)
+        self._summaries = Summariser(
+            database, model, load_prompt(settings.prompts_dir, "summarise"), settings.history_tokens
+        )
         self._runs: dict[UUID, tuple[Run, str]] = {}
         self._refusal_score = settings.refusal_score
         self._keep_quotes = settings.keep_quotes
@@ -98,7 +101,9 @@ class ChatService:
             retriever=retriever,
             embedder=embedder,
             model=model,
-            prompts={name: load_prompt(settings.prompts_dir, name) for name in ("question", "condense")},
+            prompts={
+                name: load_prompt(settings.prompts_dir, name) for name in ("question", "condense", "earlier")
+            },
             answer_prompts=answer_prompts,
             retrieve_chunks=settings.retrieve_chunks,
             context_tokens=settings.context_tokens,
@@ -157,7 +162,7 @@ class ChatService:
             branches = Branches(session, conversation)
             if question is None:
                 asked = await question_of(branches, regenerate_message_id)
-                answer = await conversations.add_answer(asked)
+                answer = await conversations.add_answer(conversation, asked)
             else:
                 parent = await parent_of(branches, parent_message_id)
                 asked, answer = await conversations.add_turn(conversation, question, parent)
@@ -221,15 +226,12 @@ class ChatService:
         async for event in self._chain.astream(turn):
             yield event
 
-    async def _load_history(self, turn: Turn) -> Sequence[BaseMessage]:
-        async with self._database.transaction() as session:
-            messages = await Conversations(session, turn.owner).leading_to(
-                turn.message_id, newest=WINDOW_MESSAGES + 1
-            )
-        return window(messages[:-1], self._count, self._history_tokens)  # the last is the question itself
+    async def _load_history(self, turn: Turn) -> Remembered:
+        return await self._memory.before(turn.owner, turn.message_id)
 
     async def _save_complete(self, turn: Turn) -> None:
         await self._save(turn, "complete", None)
+        self._summaries.after(turn.owner, turn.conversation_id, turn.message_id)
 
     async def _save_short(self, turn: Turn, state: MessageState, code: str | None) -> None:
         """Save a turn that was cut short, in a time of its own."""
@@ -275,6 +277,7 @@ class ChatService:
         tasks = [run.task for run in runs if run.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=SAVE_SECONDS)
+        await self._summaries.close()
 
 
 def _title(question: str) -> str:

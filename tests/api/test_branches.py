@@ -37,7 +37,11 @@ async def branched(http: httpx.AsyncClient) -> tuple[str, list[dict[str, Any]]]:
     turns = [await whole(http, QUESTION)]
     conversation = turns[0]["conversation_id"]
     for n in range(2, 6):
-        turns.append(await whole(http, f"Question {n}: how many tonnes does the moon weigh?", conversation_id=conversation))
+        turns.append(
+            await whole(
+                http, f"Question {n}: how many tonnes does the moon weigh?", conversation_id=conversation
+            )
+        )
     turns.append(await again(http, conversation, turns[2]["message_id"]))
     worded = {"conversation_id": conversation, "parent_message_id": turns[2]["message_id"]}
     turns.append(await whole(http, "Question 4, worded anew: what is it made of?", **worded))
@@ -68,7 +72,9 @@ async def test_five_turns_branched_twice_are_all_kept_and_exported(quoting: Serv
 
     path = f"/api/v1/conversations/{conversation}/export"
     exported = await caller.get(path)
-    assert exported.headers["content-disposition"] == f'attachment; filename="conversation-{conversation}.json"'
+    assert (
+        exported.headers["content-disposition"] == f'attachment; filename="conversation-{conversation}.json"'
+    )
     whole_tree = json.loads(exported.text)
     assert whole_tree["messages"] == tree
     assert whole_tree["conversation"]["title"] == QUESTION
@@ -93,7 +99,9 @@ async def test_a_branch_is_found_through_any_message_of_it_and_read_page_by_page
     old = await listed(caller, conversation, branch=turns[3]["message_id"])
     assert [item["role"] for item in old["items"]] == ["user", "assistant"] * 5
     assert ids(old)[-1] == turns[4]["message_id"]  # goes on behind the message that was named
-    assert ids(await listed(caller, conversation, branch=turns[5]["message_id"]))[-1] == turns[5]["message_id"]
+    assert (
+        ids(await listed(caller, conversation, branch=turns[5]["message_id"]))[-1] == turns[5]["message_id"]
+    )
     seen: list[str] = []
     query: dict[str, Any] = {"limit": 3, "branch": turns[4]["message_id"]}
     while True:
@@ -124,7 +132,9 @@ async def test_a_first_question_is_worded_anew_with_null_for_a_parent(quoting: S
     first = await whole(caller, QUESTION)
     conversation = first["conversation_id"]
     other = await whole(caller, "How heavy is it?", conversation_id=conversation, parent_message_id=None)
-    roots = [item for item in (await listed(caller, conversation, all=True))["items"] if not item["parent_id"]]
+    roots = [
+        item for item in (await listed(caller, conversation, all=True))["items"] if not item["parent_id"]
+    ]
     assert [root["content"] for root in roots] == [QUESTION, "How heavy is it?"]
     assert roots[0]["sibling_ids"] == roots[1]["sibling_ids"] == [root["id"] for root in roots]
     assert ids(await listed(caller, conversation)) == [roots[1]["id"], other["message_id"]]

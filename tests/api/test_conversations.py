@@ -75,9 +75,7 @@ async def test_a_conversation_says_what_it_is_about(quoting: Server, guest: Gues
     slug = await new_base(quoting)
     await whole(caller, f"  Moon?\n\n{'long ' * 50}", knowledge_base=slug)
     (item,) = (await conversations(caller))["items"]
-    assert set(item) == {
-        *("id", "title", "knowledge_base", "pinned", "archived", "created_at", "updated_at")
-    }
+    assert set(item) == {*("id", "title", "knowledge_base", "pinned", "archived", "created_at", "updated_at")}
     assert item["knowledge_base"] == slug
     assert item["title"].startswith("Moon? long") and len(item["title"]) <= 80 and item["title"].endswith("…")
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, func, literal, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Select, delete, exists, func, literal, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from rag_service.db.models import Conversation, KnowledgeBase, Message, new_id
+from rag_service.db.models import Conversation, KnowledgeBase, Message, MessageState, Role, new_id
 from rag_service.errors import NotFound
 
 SEARCHED = 2000
@@ -146,34 +146,41 @@ class Conversations:
         self, conversation: Conversation, question: str, parent_id: UUID | None
     ) -> tuple[Message, Message]:
         """Save a question and, in state `streaming`, the answer that is about to be made."""
-        asked = Message(
+        asked = await self.add_message(conversation, "user", question, parent_id)
+        return asked, await self.add_answer(conversation, asked)
+
+    async def add_answer(self, conversation: Conversation, asked: Message) -> Message:
+        """Save, in state `streaming`, an answer to a question beside those that it has."""
+        return await self.add_message(conversation, "assistant", "", asked.id, state="streaming")
+
+    async def add_message(
+        self,
+        conversation: Conversation,
+        role: Role,
+        content: str,
+        parent_id: UUID | None,
+        *,
+        state: MessageState = "complete",
+    ) -> Message:
+        """Save a message; the conversation is the last used one from now on."""
+        message = Message(
             id=new_id(),
             conversation_id=conversation.id,
             parent_id=parent_id,
-            role="user",
-            state="complete",
-            content=question,
+            role=role,
+            state=state,
+            content=content,
         )
-        self._session.add(asked)
+        self._session.add(message)
         await self._session.flush()
-        return asked, await self.add_answer(asked)
-
-    async def add_answer(self, asked: Message) -> Message:
-        """Save, in state `streaming`, an answer to a question beside those that it has."""
-        answer = Message(
-            id=new_id(),
-            conversation_id=asked.conversation_id,
-            parent_id=asked.id,
-            role="assistant",
-            state="streaming",
-            content="",
-        )
-        self._session.add(answer)
         await self._session.execute(
-            update(Conversation).where(Conversation.id == asked.conversation_id).values(updated_at=func.now())
+            update(Conversation).where(Conversation.id == conversation.id).values(updated_at=func.now())
         )
-        await self._session.flush()
-        return answer
+        return message
+
+    async def empty(self, conversation: Conversation) -> None:
+        """Remove all its messages."""
+        await self._session.execute(delete(Message).where(Message.conversation_id == conversation.id))
 
     async def finish(self, message_id: UUID, **values: Any) -> None:
         """Save how an answer ended. One that has ended already stays as it is; one that another process's start

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.models import Document, Message
+from rag_service.db.repositories import summaries
 
 MARKER = "[…]"
 """Stands in an answer where it rested on a document that was erased."""
@@ -105,15 +106,18 @@ class Quotes:
         """Take what came of a document out of every stored answer."""
         mark = str(document_id)
         after: UUID | None = None
+        conversations: set[UUID] = set()
         while messages := await self._next(mark, after):
             for message in messages:
                 clean = Quoted(message.content, message.sources, message.citations).without({mark})
                 message.content, message.sources = clean.content, clean.sources
                 message.citations = clean.citations
+                conversations.add(message.conversation_id)
             await self._session.flush()
             after = messages[-1].id
             for message in messages:  # of a document that is quoted much, not all at once in memory
                 self._session.expunge(message)
+        await summaries.forget(self._session, conversations)
 
     async def _next(self, document_id: str, after: UUID | None) -> list[Message]:
         statement = (
