@@ -12,7 +12,7 @@ from rag_service.db.models import Message
 
 _LINE = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _ACTIVE = re.compile(r"[\\<\[\]]")
-_SPECIAL = re.compile(r"[!-/:-@\[-`{-~]")  # what CommonMark lets be escaped
+_SPECIAL = re.compile(r"[\\`*_\[\]<>#~|&]|(?<!\S)[-+=]")
 _MARK = re.compile(r"\[(\d{1,3})\]")
 _ERASED = "the document was erased"
 

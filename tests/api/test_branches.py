@@ -83,7 +83,7 @@ async def test_five_turns_branched_twice_are_all_kept_and_exported(quoting: Serv
     assert answer.headers["content-type"] == "text/markdown; charset=utf-8"
     assert answer.headers["content-disposition"].endswith('.md"')
     text = answer.text
-    assert text.startswith("# What is the moon made of\\?\n")
+    assert text.startswith("# What is the moon made of?\n")
     assert text.count("## Question") == text.count("## Answer") == 4
     assert "worded anew" in text and "Question 5" not in text
     assert "basalt and anorthosite" in text.split("[^1]: ")[1].split("\n")[0]  # the footnote quotes
