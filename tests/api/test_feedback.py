@@ -1,6 +1,8 @@
 """Feedback, refused questions, and the erasure of a person: who may see what, and what is left of it."""
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +10,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from evals.feedback import fetch_feedback, import_feedback
+from evals.suite_files import load_suite
 from ingest.housekeeping import erase_outdated
+from rag_service.client import Client
 from tests.api.conftest import Guest, NewBase
 from tests.api.support import check_problem, messages, whole
 from tests.conftest import Server
@@ -22,7 +27,7 @@ async def rate(http: httpx.AsyncClient, message: str, **body: Any) -> httpx.Resp
 
 
 async def test_an_answer_is_rated_by_the_one_who_asked_and_admins_read_it(
-    quoting: Server, guest: Guest
+    quoting: Server, guest: Guest, tmp_path: Path
 ) -> None:
     caller, stranger = await guest(quoting), await guest(quoting)
     first = await whole(caller, QUESTION)
@@ -33,7 +38,7 @@ async def test_an_answer_is_rated_by_the_one_who_asked_and_admins_read_it(
         assert answer.status_code == 200 and answer.json() == {**answer.json(), **said}
     stored = (await messages(caller, first["conversation_id"]))[-1]
     assert stored["feedback"] == {**stored["feedback"], **said}
-    page = {"rating": "dislike", "limit": 1}
+    page: dict[str, Any] = {"rating": "dislike", "limit": 1}
     (item,) = (await quoting.http.get(f"{API}/feedback", params=page)).json()["items"]
     assert item == {
         **item,
@@ -46,6 +51,21 @@ async def test_an_answer_is_rated_by_the_one_who_asked_and_admins_read_it(
     }
     assert item["citations"] == turn["citations"] and "owner" not in item
     check_problem(await caller.get(f"{API}/feedback"), 403, "forbidden")
+
+    assert (await rate(caller, first["message_id"], rating="like")).status_code == 200
+    async with Client(quoting.url, quoting.http.headers["authorization"].split()[1]) as client:
+        await fetch_feedback(client, tmp_path / "feedback.jsonl", "default")
+    done = import_feedback(tmp_path / "feedback.jsonl", tmp_path / "suite")
+    cases = {case.id: case for case in load_suite(done.suite).cases}
+    liked = cases[first["message_id"]]
+    assert (liked.question, liked.relevant[0].file) == (QUESTION, "moon.md")
+    assert liked.relevant[0].quote == first["citations"][0]["quote"]
+    assert turn["message_id"] not in cases
+    undecided = [
+        json.loads(line) for line in (tmp_path / "suite" / "undecided.jsonl").read_text().splitlines()
+    ]
+    (mine,) = [case for case in undecided if case["id"] == turn["message_id"]]
+    assert mine["history"] == [QUESTION] and mine["said"]["comment"] == said["comment"]
 
     question = (await messages(caller, first["conversation_id"]))[0]["id"]
     check_problem(await rate(caller, question, rating="like"), 422, "invalid_input")

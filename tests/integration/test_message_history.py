@@ -6,6 +6,7 @@ import pytest
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
@@ -38,7 +39,7 @@ async def test_a_chain_of_someone_elses_remembers_through_our_tables(
     chain = RunnableWithMessageHistory(
         prompt | model, of, input_messages_key="question", history_messages_key="history"
     )
-    config = {"configurable": {"session_id": str(history.conversation_id)}}
+    config: RunnableConfig = {"configurable": {"session_id": str(history.conversation_id)}}
     model_server.script(Reply("Basalt {x}."), Reply("Very."))
     await chain.ainvoke({"question": "What is the {moon} made of?"}, config=config)
     await chain.ainvoke({"question": "Is it heavy?"}, config=config)
