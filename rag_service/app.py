@@ -22,11 +22,16 @@ from rag_service.api.routes import (
     conversations,
     documents,
     embeds,
+    exports,
+    feedback,
     health,
     jobs,
     keys,
     knowledge_bases,
+    messages,
+    people,
     search,
+    unanswered,
     uploads,
     urls,
     versions,
@@ -101,6 +106,11 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
     for module in (
         chat,
         conversations,
+        messages,
+        exports,
+        feedback,
+        unanswered,
+        people,
         embeds,
         knowledge_bases,
         uploads,
@@ -169,6 +179,7 @@ async def _build(
     await stack.enter_async_context(follower.running())
     retriever = Retriever(database, vectors, embedder, lexical)
     chat_service = ChatService(settings, database, retriever, embedder, model)
+    stack.push_async_callback(chat_service.close)
     await stack.enter_async_context(chat_service.runs.running())
     return Services(
         settings=settings,

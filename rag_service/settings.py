@@ -347,9 +347,9 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except SettingsError as error:
-        name = re.search(r'field "(\w+)"', str(error))  # all that its text holds: no value
+        field = re.search(r'field "(\w+)"', str(error))  # all that its text holds: no value
         raise ConfigurationError(
-            f"{f'RAG_{name[1].upper()}' if name else 'A setting'} is no JSON, and has to be."
+            f"{f'RAG_{field[1].upper()}' if field else 'A setting'} is no JSON, and has to be."
         ) from None
     except ValidationError as error:
         lines = []

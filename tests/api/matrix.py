@@ -23,7 +23,12 @@ GET     /api/v1/chat/{run_id}/events                               visitor
 POST    /api/v1/chat/{run_id}/stop                                 visitor
 GET     /api/v1/conversations                                      visitor
 GET     /api/v1/conversations/{conversation_id}/messages           visitor
+DELETE  /api/v1/conversations                                      visitor
+GET     /api/v1/conversations/{conversation_id}                    visitor
+PATCH   /api/v1/conversations/{conversation_id}                    visitor
 DELETE  /api/v1/conversations/{conversation_id}                    visitor
+GET     /api/v1/conversations/{conversation_id}/export             visitor
+PUT     /api/v1/messages/{message_id}/feedback                     visitor
 GET     /api/v1/knowledge-bases                                    chat
 GET     /api/v1/knowledge-bases/{slug}                             chat
 GET     /api/v1/knowledge-bases/{slug}/documents                   evaluator
@@ -32,6 +37,9 @@ GET     /api/v1/documents/{document_id}/chunks                     evaluator
 GET     /api/v1/documents/{document_id}/versions                   evaluator
 GET     /api/v1/documents/{document_id}/content                    evaluator
 POST    /api/v1/search                                             evaluator
+GET     /api/v1/feedback                                           evaluator
+GET     /api/v1/knowledge-bases/{slug}/unanswered                  evaluator
+DELETE  /api/v1/people/{subject:path}                              admin  person.erased
 POST    /api/v1/knowledge-bases                                    admin  knowledge_base.created
 PATCH   /api/v1/knowledge-bases/{slug}                             admin  knowledge_base.changed
 DELETE  /api/v1/knowledge-bases/{slug}                             admin  knowledge_base.deleted

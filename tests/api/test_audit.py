@@ -31,10 +31,10 @@ async def test_every_change_an_admin_can_make_is_written_down(quoting: Server) -
     for entry in log:
         assert entry["actor"] == f"key:{key.id}" and entry["key_name"] == "the auditor's"
         assert entry["ip"] == "127.0.0.1" and len(entry["request_id"]) >= 8 and entry["target_id"]
-        if not entry["action"].startswith("key."):
+        if not entry["action"].startswith(("key.", "person.")):
             assert entry["knowledge_base"] == "audited", entry
     kept = json.dumps(log)
-    for hidden in (secret, *secrets, "moon.md", "basalt", "private-path"):
+    for hidden in (secret, *secrets, "moon.md", "basalt", "private-path", "anna"):
         assert hidden not in kept
     async with quoting.services.database.transaction() as session:
         everything = str((await session.execute(text("SELECT k::text FROM idempotency_keys k"))).all())
@@ -75,6 +75,7 @@ async def _make_every_change(server: Server, admin: httpx.AsyncClient) -> list[s
     await act("PATCH", f"/keys/{made['id']}", json={"name": "y"})
     rotated = await act("POST", f"/keys/{made['id']}/rotate", json={})
     await act("DELETE", f"/keys/{made['id']}")
+    await act("DELETE", "/people/visitor:anna")
     await act("DELETE", "/knowledge-bases/audited")
     return [identity["secret"], made["key"], rotated["key"]]
 

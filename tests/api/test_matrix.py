@@ -101,7 +101,7 @@ async def _ask(caller: Caller, line: Line, there: dict[str, str], base: str) -> 
 
 
 async def _request(caller: Caller, line: Line, names: dict[str, str], base: str) -> httpx.Response:
-    path = re.sub(r"\{(\w+)\}", lambda match: names.get(match[1]) or str(uuid4()), line.path)
+    path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda match: names.get(match[1]) or str(uuid4()), line.path)
     may = caller.role is not None and line.least != "anyone" and RANK[caller.role] >= RANK[line.least]
     if line.path in BODIES and may:
         return await caller.http.request(line.method, path, json=BODIES[line.path] | {"knowledge_base": base})

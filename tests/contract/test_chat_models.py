@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
@@ -68,7 +69,12 @@ def _load(servers: tuple[ModelServer, ModelServer], *names: str) -> ChatModel:
 
 def _quick(model: ChatModel, **changes: float) -> ChatModel:
     """As `model`, with little patience and breakers of its own."""
-    limits = {"first_token_seconds": 1.0, "token_seconds": 0.3, "pause_seconds": 0.02, **changes}
+    limits: dict[str, Any] = {
+        "first_token_seconds": 1.0,
+        "token_seconds": 0.3,
+        "pause_seconds": 0.02,
+        **changes,
+    }
     return replace(model, models=[replace(one, breaker=Breaker(), **limits) for one in model.models])
 
 
