@@ -160,6 +160,10 @@ class Settings(BaseSettings):
     )
 
     retrieve_chunks: Annotated[int, Field(ge=1, le=50)] = 8
+    query_expansion: Literal["off", "multi_query", "hypothetical_answer"] = Field(
+        default="off",
+        description="what the language model adds to a search: other wordings of the question, or an imagined answer",
+    )
     refusal_score: Annotated[float, Field(ge=-1, le=1)] = Field(
         default=0.3,
         description="how likely, from 0 to 1, it must be that what was found answers a question; below, it counts as "
@@ -333,9 +337,9 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except SettingsError as error:
-        name = re.search(r'field "(\w+)"', str(error))  # all that its text holds: no value
+        field = re.search(r'field "(\w+)"', str(error))  # all that its text holds: no value
         raise ConfigurationError(
-            f"{f'RAG_{name[1].upper()}' if name else 'A setting'} is no JSON, and has to be."
+            f"{f'RAG_{field[1].upper()}' if field else 'A setting'} is no JSON, and has to be."
         ) from None
     except ValidationError as error:
         lines = []

@@ -14,6 +14,7 @@ from langchain_core.runnables import Runnable
 from rag_service.auth.principal import Principal
 from rag_service.chat.chains import Answering, Record, Turn, rounded
 from rag_service.chat.events import TERMINAL, Citation, Done, Event, Failed, Source, Start
+from rag_service.chat.expansion import load_expansion
 from rag_service.chat.llm import ChatModel
 from rag_service.chat.memory import WINDOW_MESSAGES, window
 from rag_service.chat.prompts import load_answer_prompts, load_prompt
@@ -102,6 +103,7 @@ class ChatService:
             context_tokens=settings.context_tokens,
             load_history=self._load_history,
             save=self._save_complete,
+            expansion=load_expansion(settings, model),
         ).chain()
 
     def check_prompt(self, name: str) -> None:

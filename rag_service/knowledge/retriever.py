@@ -126,6 +126,11 @@ class Retriever:
         frequencies = Frequencies(words.chunks, words.frequencies) if words.chunks else None
         return Retrieval(hits, timings, left_out, words.terms, frequencies)
 
+    async def says_enough(self, question: str, knowledge_base_id: UUID) -> bool:
+        """Whether a question can be searched for as it is, whatever was said before. Raises what `retrieve` does."""
+        asked = await self._words(question, (), knowledge_base_id)
+        return follow_ups.says_enough(question, asked.terms(question), asked.chunks, asked.frequencies)
+
     async def _embedded(self, question: str, before: Sequence[str]) -> Vectors | EmbedderUnavailable:
         """Vectors of the earlier questions and, last, of this one; the error where there are to be none."""
         try:
