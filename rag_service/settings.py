@@ -178,6 +178,17 @@ class Settings(BaseSettings):
         default=300.0, description="longest that an answer may take, whichever models are asked for it"
     )
 
+    run_grace_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=30.0,
+        description="how long an answer goes on that nobody reads, so that it can be taken up again",
+    )
+    stream_send_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="how long a reader may take no more of a stream until the connection is cut"
+    )
+    drain_seconds: Annotated[float, Field(ge=1, le=600)] = Field(
+        default=20.0, description="how long an api that is asked to end may take for the answers under way"
+    )
+
     home_chat: bool | None = Field(
         default=None,
         description="the chat page at `/`; unset means: on where the server listens on loopback only",

@@ -1,9 +1,9 @@
 """The chain of a turn, in LangChain's expression language:
 
-    remember | condense | retrieve | answer | save
+    remember | condense | retrieve | answer | note
 
-`remember` to `retrieve` fill in a `Turn`; `answer` makes events of it; `save` passes them on and, behind the
-last one, stores the answer.
+`remember` to `retrieve` fill in a `Turn`; `answer` makes events of it; `note` passes them on, keeps what will be
+stored of them, and says behind the last one that the answer is whole.
 """
 
 import asyncio
@@ -119,7 +119,6 @@ class Answering:
     retrieve_chunks: int
     context_tokens: int
     load_history: Callable[[Turn], Awaitable[Sequence[BaseMessage]]]
-    save: Callable[[Turn], Awaitable[None]]
     expansion: Expansion | None = None
 
     def chain(self) -> Runnable[Turn, Event]:
@@ -129,7 +128,7 @@ class Answering:
             | RunnableLambda(self._condense)
             | RunnableLambda(self._retrieve)
             | RunnableGenerator(self._answer)
-            | RunnableGenerator(self._save)
+            | RunnableGenerator(self._note)
         )
 
     async def _remember(self, turn: Turn) -> Turn:
@@ -235,8 +234,8 @@ class Answering:
             async for event in quotes:
                 yield event
 
-    async def _save(self, events: AsyncIterator[tuple[Turn, Event]]) -> AsyncIterator[Event]:
-        """Pass events on while taking note of them; behind the last, store the answer and say that it is done."""
+    async def _note(self, events: AsyncIterator[tuple[Turn, Event]]) -> AsyncIterator[Event]:
+        """Pass events on while taking note of them; behind the last, say that the answer is whole."""
         turn: Turn | None = None
         async for turn, event in events:
             turn.record.note(event)
@@ -245,7 +244,6 @@ class Answering:
             return
         record = turn.record
         record.timings["total"] = record.elapsed()
-        await self.save(turn)
         yield Done(
             message_id=turn.message_id,
             finish_reason=record.finish_reason,

@@ -16,6 +16,7 @@ from rag_service.db.models.knowledge import (
     VersionState,
 )
 from rag_service.db.models.outbox import IdempotencyKey, WebhookDelivery
+from rag_service.db.models.runs import StoredEvents, StoredRun
 
 __all__ = [
     "ApiKey",
@@ -34,6 +35,8 @@ __all__ = [
     "MessageState",
     "Role",
     "StaleVectors",
+    "StoredEvents",
+    "StoredRun",
     "UrlSource",
     "VersionState",
     "WebhookDelivery",

@@ -70,6 +70,17 @@ class Conversations:
         )
         return list(rows)[::-1]
 
+    async def message(self, message_id: UUID) -> Message:
+        """Raises NotFound where there is none, or its conversation is foreign."""
+        found = await self._session.scalar(
+            select(Message)
+            .join(Conversation, Conversation.id == Message.conversation_id)
+            .where(Message.id == message_id, Conversation.owner == self._owner)
+        )
+        if found is None:
+            raise NotFound("There is no such message.", code="message_not_found")
+        return found
+
     async def leading_to(self, message_id: UUID, *, newest: int) -> list[Message]:
         """The last `newest` messages on the way to a message, oldest first: each is the parent of the next.
 
@@ -121,21 +132,10 @@ class Conversations:
         return asked, answer
 
     async def finish(self, message_id: UUID, **values: Any) -> None:
-        """Save how an answer ended. One that has ended already stays as it is; one that another process's start
+        """Save how an answer ended. One that has ended already stays as it is; one that another process
         took for interrupted was not, as its own process knows better."""
         await self._session.execute(
             update(Message)
             .where(Message.id == message_id, Message.state.in_(("streaming", "interrupted")))
             .values(finished_at=func.now(), **values)
         )
-
-
-async def mark_interrupted(session: AsyncSession) -> int:
-    """Answers that were being streamed when their process died: how many were marked so."""
-    rows = await session.scalars(
-        update(Message)
-        .where(Message.state == "streaming")
-        .values(state="interrupted", error_code="interrupted", finished_at=func.now())
-        .returning(Message.id)
-    )
-    return len(rows.all())
