@@ -7,7 +7,7 @@ import pytest
 from rag_service.chat import expansion
 from rag_service.settings import Price
 from rag_service.testing.model_server import Fault, ModelServer, Reply
-from tests.api.support import stored, stream, whole
+from tests.api.support import Frame, live_frames, stored, stream, whole
 from tests.conftest import Serve, Server
 
 QUESTION = "What is the moon made of?"
@@ -55,6 +55,21 @@ async def test_a_turn_that_is_cut_short_keeps_what_it_used(
     usage = (await stored(generating.http, turn.start))["usage"]
     assert usage["estimated"] and usage["input_tokens"] > 100 and usage["output_tokens"] > 0
     assert [call["outcome"] for call in usage["calls"]] == ["model_failed"]
+
+
+async def test_a_turn_that_is_stopped_tells_what_it_used(
+    generating: Server, model_server: ModelServer
+) -> None:
+    model_server.reply(Reply("The moon is basalt [1]. " + "and so on " * 500, token_delay=0.02))
+    frames: list[Frame] = []
+    async with generating.http.stream("POST", "/api/v1/chat", json={"message": QUESTION}) as answer:
+        async for frame in live_frames(answer):
+            frames.append(frame)
+            if frame.name == "delta" and [one.name for one in frames].count("delta") == 1:
+                await generating.http.post(f"/api/v1/chat/{frames[0].data['run_id']}/stop")
+    usage = frames[-1].data["usage"]
+    assert [(call["outcome"], call["estimated"]) for call in usage["calls"]] == [("stopped", True)]
+    assert usage["input_tokens"] > 100 and usage["output_tokens"] > 0
 
 
 async def test_a_question_that_says_enough_is_not_rewritten(
