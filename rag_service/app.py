@@ -21,10 +21,15 @@ from rag_service.api.routes import (
     conversations,
     documents,
     embeds,
+    exports,
+    feedback,
     health,
     jobs,
     knowledge_bases,
+    messages,
+    people,
     search,
+    unanswered,
     uploads,
     urls,
     versions,
@@ -99,6 +104,11 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
     for module in (
         chat,
         conversations,
+        messages,
+        exports,
+        feedback,
+        unanswered,
+        people,
         embeds,
         knowledge_bases,
         uploads,
@@ -165,6 +175,7 @@ async def _build(
     await stack.enter_async_context(follower.running())
     retriever = Retriever(database, vectors, embedder, lexical)
     chat_service = ChatService(settings, database, retriever, embedder, model)
+    stack.push_async_callback(chat_service.close)
     await stack.enter_async_context(chat_service.runs.running())
     return Services(
         settings=settings,

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage, merge_message_runs
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from rag_service.chat import extractive
@@ -25,7 +25,7 @@ from rag_service.chat.citations import CitationStream
 from rag_service.chat.events import Citation, Delta, Done, Event, Source, Sources
 from rag_service.chat.expansion import Expansion
 from rag_service.chat.llm import ChatModel, Completion
-from rag_service.chat.memory import transcript
+from rag_service.chat.memory import Remembered, inert, transcript
 from rag_service.chat.prompts import Prompt
 from rag_service.chat.support import is_claimed, unsupported
 from rag_service.chat.usage import Call, usage_of
@@ -102,6 +102,7 @@ class Turn:
     prompt: str = "answer"
     filters: Filters = NO_FILTERS
     history: Sequence[BaseMessage] = ()
+    summary: str = ""
     query: str = ""
     asked: Sequence[str] = ()
     found: Retrieval = NOTHING
@@ -118,7 +119,7 @@ class Answering:
     answer_prompts: dict[str, Prompt]
     retrieve_chunks: int
     context_tokens: int
-    load_history: Callable[[Turn], Awaitable[Sequence[BaseMessage]]]
+    load_history: Callable[[Turn], Awaitable[Remembered]]
     expansion: Expansion | None = None
 
     def chain(self) -> Runnable[Turn, Event]:
@@ -133,14 +134,14 @@ class Answering:
 
     async def _remember(self, turn: Turn) -> Turn:
         before = time.perf_counter()
-        history = await self.load_history(turn)
+        remembered = await self.load_history(turn)
         turn.record.timings["memory"] = 1000 * (time.perf_counter() - before)
-        return replace(turn, history=history)
+        return replace(turn, history=remembered.turns, summary=remembered.summary)
 
     async def _condense(self, turn: Turn) -> Turn:
         """What to search for: a question that follows on from others is rewritten to stand alone."""
         before = time.perf_counter()
-        leans = bool(turn.history) and not await self._says_enough(turn)
+        leans = bool(turn.history or turn.summary) and not await self._says_enough(turn)
         query = await self._standalone(turn) if leans else turn.question
         if query is None or not leans:
             # Where no model puts them in, the questions before lend their words and their vectors to this one.
@@ -162,7 +163,9 @@ class Answering:
         if self.model is not None:
             prompt = self.prompts["condense"]
             turn.record.prompts.append(prompt.mark)
-            message = prompt.message(history=transcript(turn.history[-6:]), question=turn.question)
+            message = prompt.message(
+                history=transcript(turn.history[-6:], turn.summary), question=turn.question
+            )
             try:
                 asking = Completion("condense", turn.record.calls)
                 if rewritten := (await self.model.complete([message], asking)).strip():
@@ -283,12 +286,16 @@ class Answering:
         before = time.perf_counter()
         record = turn.record
         system, question = self._system(turn), self.prompts["question"]
+        earlier = [self.prompts["earlier"]] if turn.summary else []
         messages = [
             system.message(),
+            *(prompt.message(summary=inert(turn.summary)) for prompt in earlier),
             *turn.history,
             question.message(sources=as_text(sources), question=turn.question),
         ]
-        record.prompts += [system.mark, question.mark]
+        if earlier:
+            messages = merge_message_runs(messages)  # some models insist that user and assistant alternate
+        record.prompts += [prompt.mark for prompt in (system, *earlier, question)]
         record.timings["prompt"] = 1000 * (time.perf_counter() - before)
         completion, citations = Completion("answer", record.calls), CitationStream(sources)
         async with aclosing(model.stream(messages, completion)) as pieces:

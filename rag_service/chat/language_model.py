@@ -132,7 +132,7 @@ class LanguageModel:
 
     def _pause(self, tries: int) -> float:
         """Longer from try to try, and never the same for all who were refused at the same time."""
-        return self.pause_seconds * float(2 ** (tries - 1)) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        return self.pause_seconds * 2.0 ** (tries - 1) * random.uniform(0.5, 1)  # noqa: S311 - no secret
 
     async def _once(
         self, messages: Sequence[BaseMessage], heard: Heard, patience: float, until: float

@@ -26,17 +26,21 @@ async def chat(
 
     `start`, `sources`, then `delta` and `citation`, and exactly one of `done` and `error` at the end. With an
     `Idempotency-Key` the same question can be sent again safely: it gets the first one's answer, as a stream or whole.
+
+    Nothing is overwritten: `parent_message_id` begins a branch behind an earlier answer, which is also how a question
+    is worded anew, and `regenerate_message_id` has a question answered once more.
     """
     try:
         run = await services.chat.begin(
             principal,
             body.message,
             conversation_id=body.conversation_id,
-            parent_message_id=body.parent_message_id,
+            parent_message_id=body.parent,
+            regenerate_message_id=body.regenerate_message_id,
             knowledge_base=body.knowledge_base,
             filters=body.filters.to_filters() if body.filters else NO_FILTERS,
             once=once,
-            said=f"chat {body.model_dump_json(exclude={'stream'})}",
+            said=f"chat {body.model_dump_json(exclude={'stream'}, exclude_unset=True)}",
         )
     except Repeated as repeated:
         run = await services.chat.again(principal, repeated.answer)
