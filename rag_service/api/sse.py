@@ -25,8 +25,12 @@ _LINE_BREAKS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": 
 
 def frame(name: str, number: int, data: dict[str, Any]) -> bytes:
     """One event. `name` and `number` are ours; whatever a user or a document says is inside the JSON."""
-    text = json.dumps(data, ensure_ascii=False, default=str).translate(_LINE_BREAKS)
-    return format_sse_event(event=name, id=str(number), data_str=text)
+    return format_sse_event(event=name, id=str(number), data_str=encoded(data))
+
+
+def encoded(data: dict[str, Any]) -> str:
+    """JSON that stays within one line of a stream."""
+    return json.dumps(data, ensure_ascii=False, default=str).translate(_LINE_BREAKS)
 
 
 def event_data(event: Event) -> dict[str, Any]:
@@ -49,7 +53,7 @@ class TurnStream(EventSourceResponse):
 
 
 async def _turn_frames(run: Run) -> AsyncIterator[bytes]:
-    async with aclosing(run.follow()) as events, aclosing(_with_pings(events)) as frames:
+    async with aclosing(run.follow()) as events, aclosing(with_pings(events)) as frames:
         async for item in frames:
             if item is None:
                 yield KEEPALIVE_COMMENT
@@ -58,7 +62,7 @@ async def _turn_frames(run: Run) -> AsyncIterator[bytes]:
                 yield frame(event.name, number, event_data(event))
 
 
-async def _with_pings(items: AsyncIterator[T]) -> AsyncGenerator[T | None, None]:
+async def with_pings(items: AsyncIterator[T]) -> AsyncGenerator[T | None, None]:
     """The items, and None whenever none came for `PING_SECONDS`."""
     upcoming: asyncio.Task[T] | None = None
     try:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from rag_service.chat import extractive
@@ -82,7 +82,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Turn:
-    """One question on its way through the chain. `asked` are the questions before it, where they help to search."""
+    """One question on its way through the chain. `asked` are the questions before it, where they help to search.
+
+    `told` is what was said before where the caller keeps the conversation, and `instruction` what it wishes of the
+    answer.
+    """
 
     message_id: UUID
     conversation_id: UUID
@@ -93,6 +97,8 @@ class Turn:
     refusal_score: float
     prompt: str = "answer"
     filters: Filters = NO_FILTERS
+    told: Sequence[BaseMessage] | None = None
+    instruction: str = ""
     history: Sequence[BaseMessage] = ()
     query: str = ""
     asked: Sequence[str] = ()
@@ -258,13 +264,13 @@ class Answering:
         """The model's answer with its citations checked. Raises ModelUnavailable."""
         before = time.perf_counter()
         record = turn.record
-        system, question = self._system(turn), self.prompts["question"]
+        question = self.prompts["question"]
         messages = [
-            system.message(),
+            self._rules(turn),
             *turn.history,
             question.message(sources=as_text(sources), question=turn.question),
         ]
-        record.prompts += [system.mark, question.mark]
+        record.prompts.append(question.mark)
         record.timings["prompt"] = 1000 * (time.perf_counter() - before)
         completion, citations = Completion(), CitationStream(sources)
         async with aclosing(model.stream(messages, completion)) as pieces:
@@ -276,6 +282,17 @@ class Answering:
             yield event
         record.usage = completion.usage
         record.finish_reason = completion.finish_reason or "stop"
+
+    def _rules(self, turn: Turn) -> BaseMessage:
+        """The system prompt, and behind it what the caller wishes, between tags that nothing inside them can close."""
+        system = self._system(turn)
+        turn.record.prompts.append(system.mark)
+        if not turn.instruction:
+            return system.message()
+        wishes = self.prompts["instruction"]
+        turn.record.prompts.append(wishes.mark)
+        wished = wishes.message(instruction=_TAG.sub("(", turn.instruction))
+        return SystemMessage(f"{system.message().text}\n\n{wished.text}")
 
     def _system(self, turn: Turn) -> Prompt:
         """The prompt that the knowledge base names. One whose file was taken away does not keep it from answering."""
@@ -300,7 +317,7 @@ def _source(number: int, hit: Hit) -> Source:
     )
 
 
-_TAG = re.compile(r"<(?=/?source\b)", re.IGNORECASE)
+_TAG = re.compile(r"<(?=\s*/?\s*(?:source|instruction)\b)", re.IGNORECASE)
 
 
 def as_text(sources: Sequence[Source]) -> str:

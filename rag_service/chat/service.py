@@ -15,10 +15,10 @@ from rag_service.auth.principal import Principal
 from rag_service.chat.chains import Answering, Record, Turn, rounded
 from rag_service.chat.events import TERMINAL, Citation, Done, Event, Failed, Source, Start
 from rag_service.chat.llm import ChatModel
-from rag_service.chat.memory import WINDOW_MESSAGES, window
+from rag_service.chat.memory import WINDOW_MESSAGES, turns_told, window
 from rag_service.chat.prompts import load_answer_prompts, load_prompt
 from rag_service.db.engine import Database
-from rag_service.db.models import Conversation, Message, MessageState, new_id
+from rag_service.db.models import Channel, Conversation, KnowledgeBase, Message, MessageState, new_id
 from rag_service.db.repositories.conversations import Conversations
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases, no_such
@@ -96,7 +96,10 @@ class ChatService:
             retriever=retriever,
             embedder=embedder,
             model=model,
-            prompts={name: load_prompt(settings.prompts_dir, name) for name in ("question", "condense")},
+            prompts={
+                name: load_prompt(settings.prompts_dir, name)
+                for name in ("question", "condense", "instruction")
+            },
             answer_prompts=answer_prompts,
             retrieve_chunks=settings.retrieve_chunks,
             context_tokens=settings.context_tokens,
@@ -121,8 +124,14 @@ class ChatService:
         parent_message_id: UUID | None = None,
         knowledge_base: str | None = None,
         filters: Filters = NO_FILTERS,
+        channel: Channel = "chat",
+        history: Sequence[BaseMessage] | None = None,
+        instruction: str = "",
     ) -> Run:
         """Save the question and set the answer going.
+
+        `history` is what was said before where the caller keeps the conversation: memory is then not looked at.
+        `instruction` is what the caller wishes of a generated answer; it cannot undo the answer prompt.
 
         Raises:
             NotFound: no such knowledge base, or no such conversation of this caller's.
@@ -131,15 +140,15 @@ class ChatService:
         """
         if parent_message_id is not None and conversation_id is None:
             raise InvalidInput("parent_message_id needs the conversation_id of its conversation.")
-        if principal.knowledge_base is not None and knowledge_base not in (None, principal.knowledge_base):
-            raise no_such(knowledge_base or "")
+        if knowledge_base is not None and not _may_ask(principal, knowledge_base):
+            raise no_such(knowledge_base)
         async with self._database.transaction() as session:
             conversations = Conversations(session, principal.subject)
             if conversation_id is None:
                 found = await KnowledgeBases(session).by_slug(
                     knowledge_base or principal.knowledge_base or "default"
                 )
-                conversation = await conversations.start(found.id, _title(question))
+                conversation = await conversations.start(found.id, _title(question), channel)
                 parent = None
             else:
                 conversation = await conversations.get(conversation_id)
@@ -160,6 +169,8 @@ class ChatService:
             refusal_score=self._refusal_score if found.refusal_score is None else found.refusal_score,
             prompt=found.prompt,
             filters=filters,
+            told=history,
+            instruction=instruction,
         )
         run = Run(new_id(), conversation.id, answer.id)
         run.publish(Start(run.id, conversation.id, answer.id))
@@ -222,6 +233,8 @@ class ChatService:
             yield event
 
     async def _load_history(self, turn: Turn) -> Sequence[BaseMessage]:
+        if turn.told is not None:
+            return turns_told(turn.told, self._count, self._history_tokens)
         async with self._database.transaction() as session:
             messages = await Conversations(session, turn.owner).leading_to(
                 turn.message_id, newest=WINDOW_MESSAGES + 1
@@ -267,6 +280,16 @@ class ChatService:
                 error_code=code,
             )
 
+    async def askable(self, principal: Principal) -> list[KnowledgeBase]:
+        """The knowledge bases that a principal may ask, by slug."""
+        async with self._database.transaction() as session:
+            rows = await KnowledgeBases(session).all_with_counts()
+        return [found for found, _ in rows if _may_ask(principal, found.slug)]
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text as the language model counts them, or an upper estimate."""
+        return self._count(text)
+
     async def messages(self, principal: Principal, conversation_id: UUID, *, limit: int) -> list[Message]:
         """The newest messages of a conversation, oldest first. Raises NotFound."""
         async with self._database.transaction() as session:
@@ -280,6 +303,10 @@ class ChatService:
         tasks = [run.task for run in runs if run.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=SAVE_SECONDS)
+
+
+def _may_ask(principal: Principal, slug: str) -> bool:
+    return principal.knowledge_base in (None, slug)
 
 
 def _title(question: str) -> str:

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from rag_service.api.deps import Limit, ProtectedRoute, Svc, Visitor
 from rag_service.api.schemas.base import Page
 from rag_service.api.schemas.chat import ConversationOut, MessageOut
-from rag_service.db.models import Conversation
+from rag_service.db.models import Channel, Conversation
 from rag_service.db.repositories.conversations import Conversations
 
 router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=ProtectedRoute)
@@ -15,11 +15,18 @@ router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=
 
 @router.get("")
 async def list_conversations(
-    principal: Visitor, services: Svc, limit: Limit = 50, cursor: UUID | None = None
+    principal: Visitor,
+    services: Svc,
+    limit: Limit = 50,
+    cursor: UUID | None = None,
+    channel: Channel = "chat",
 ) -> Page[ConversationOut]:
-    """Your conversations, the one last used first."""
+    """Your conversations, the one last used first; with `channel=openai` the turns of `/v1/chat/completions`, each a
+    conversation of its own."""
     async with services.database.transaction() as session:
-        rows = await Conversations(session, principal.subject).page(before=cursor, limit=limit)
+        rows = await Conversations(session, principal.subject).page(
+            before=cursor, limit=limit, channel=channel
+        )
     items = [_out(conversation, slug) for conversation, slug in rows]
     return Page(items=items, next_cursor=str(items[-1].id) if len(items) == limit else None)
 

@@ -1,7 +1,7 @@
 """The tables. Import from here, so that the metadata is always whole."""
 
 from rag_service.db.models.base import Base, new_id
-from rag_service.db.models.chat import Conversation, Message, MessageState, Role
+from rag_service.db.models.chat import Channel, Conversation, Message, MessageState, Role
 from rag_service.db.models.embeds import Embed
 from rag_service.db.models.keys import ApiKey, KeyRole
 from rag_service.db.models.knowledge import (
@@ -20,6 +20,7 @@ from rag_service.db.models.outbox import IdempotencyKey, WebhookDelivery
 __all__ = [
     "ApiKey",
     "Base",
+    "Channel",
     "Chunk",
     "Conversation",
     "Document",

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import func, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag_service.db.models import Conversation, KnowledgeBase, Message, new_id
+from rag_service.db.models import Channel, Conversation, KnowledgeBase, Message, new_id
 from rag_service.errors import NotFound
 
 
@@ -31,20 +31,30 @@ class Conversations:
             raise NotFound("There is no such conversation.", code="conversation_not_found")
         return found
 
-    async def start(self, knowledge_base_id: UUID, title: str) -> Conversation:
+    async def start(self, knowledge_base_id: UUID, title: str, channel: Channel = "chat") -> Conversation:
         conversation = Conversation(
-            id=new_id(), owner=self._owner, knowledge_base_id=knowledge_base_id, title=title
+            id=new_id(),
+            owner=self._owner,
+            knowledge_base_id=knowledge_base_id,
+            title=title,
+            channel=channel,
         )
         self._session.add(conversation)
         await self._session.flush()
         return conversation
 
-    async def page(self, *, before: UUID | None, limit: int) -> list[tuple[Conversation, str]]:
-        """Conversations with the slug of their knowledge base, the one last used first."""
+    async def page(
+        self, *, before: UUID | None, limit: int, channel: Channel = "chat"
+    ) -> list[tuple[Conversation, str]]:
+        """Conversations of a channel with the slug of their knowledge base, the one last used first."""
         statement = (
             select(Conversation, KnowledgeBase.slug)
             .join(KnowledgeBase, KnowledgeBase.id == Conversation.knowledge_base_id)
-            .where(Conversation.owner == self._owner, KnowledgeBase.deleted_at.is_(None))
+            .where(
+                Conversation.owner == self._owner,
+                Conversation.channel == channel,
+                KnowledgeBase.deleted_at.is_(None),
+            )
             .order_by(Conversation.updated_at.desc(), Conversation.id.desc())
             .limit(limit)
         )
