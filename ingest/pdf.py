@@ -15,6 +15,7 @@ from ingest.blocks import Block, Extraction, first_heading, plain_blocks
 from ingest.conversion import clean_title, converted
 from ingest.converted import from_nodes
 from ingest.decoding import scrub
+from ingest.hyphens import rejoined
 from ingest.limits import Budget, Limits
 from ingest.media_types import PDF
 from ingest.ocr import Languages
@@ -78,13 +79,17 @@ def _incomplete(text: str, blocks: Sequence[Block], pages: Iterable[dict[str, An
     """The pages of which the blocks hold too little, each with all of its text."""
     letters = _letters(text, blocks)
     whole = {
-        int(page["page_number"]): _WITHIN_SENTENCE.sub("\n", scrub(page["content"]).strip()) for page in pages
+        int(page["page_number"]): rejoined(_WITHIN_SENTENCE.sub("\n", scrub(page["content"]).strip()))
+        for page in pages
     }
     return {page: held for page, held in whole.items() if letters[page] < LEAST_SHARE * _count(held)}
 
 
 def _without_running_heads(text: str, blocks: Sequence[Block]) -> list[Block]:
-    """The blocks but for those that, at a page's top or bottom, say the same on most pages but for numbers."""
+    """The blocks but for those that, at a page's top or bottom, say the same on most pages but for numbers.
+
+    A heading at the top of the first page stays: the heads of the others may repeat the title.
+    """
     by_page = [list(found) for _, found in groupby(blocks, lambda block: block.page)]
     if len(by_page) < FEWEST_PAGES:
         return list(blocks)
@@ -102,7 +107,9 @@ def _without_running_heads(text: str, blocks: Sequence[Block]) -> list[Block]:
         block
         for page in by_page
         for block in page
-        if block not in (page[0], page[-1]) or said(block) not in running
+        if block not in (page[0], page[-1])
+        or said(block) not in running
+        or (block is blocks[0] and block.kind == "heading")
     ]
 
 
