@@ -3,7 +3,7 @@
 import regex
 
 _BROKEN = regex.compile(r"(?<![\p{L}\p{M}])([\p{L}\p{M}]+)[-\u2010]\n(?:[^\S\n]*\n)?[^\S\n]*([\p{Ll}\p{M}]+)")
-"""A gap between the lines is none of the text: nothing that is said ends in a hyphen, or goes on with a small letter."""
+"""A gap between the lines may be there: nothing ends in a hyphen, or begins with a small letter."""
 _COMPOUND = regex.compile(r"[\p{L}\p{M}]+[-\u2010][\p{L}\p{M}]+")
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 
 BUILT_IN: Mapping[int, str] = {
     1: "0",
@@ -56,6 +57,7 @@ class _Literal(str):
     """A piece of a format that is shown as it is."""
 
 
+@lru_cache(maxsize=1_000)
 def _sections(code: str) -> list[list[str]]:
     """The parts of a format for positive and negative numbers and zero, each as its signs. Raises ValueError for one
     that sets conditions of its own."""
