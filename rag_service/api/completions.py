@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse
+from fastapi.sse import KEEPALIVE_COMMENT
 from starlette.types import Receive, Scope, Send
 
 from rag_service.api import openai_errors, sse
@@ -14,7 +14,7 @@ from rag_service.api.cutting import Cut
 from rag_service.api.schemas.chat import CitationOut, SourceOut
 from rag_service.api.schemas.openai import CompletionRequest
 from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources
-from rag_service.chat.service import Run
+from rag_service.chat.runs import Run
 from rag_service.chat.support import is_claimed, unsupported
 from rag_service.errors import RagError, Unavailable, kind_of
 
@@ -60,6 +60,8 @@ class Completion:
                     case Failed(code, detail, retryable) if self._cut.reason is None:
                         kind = kind_of(code) or (Unavailable if retryable else RagError)
                         raise kind(detail, code=code)
+        if self._done is None and self._cut.reason is None:
+            raise Unavailable("The answer goes on elsewhere; ask again.", code="interrupted")
 
     def _end(self, done: Done) -> None:
         self._done = done
@@ -165,12 +167,11 @@ class Completion:
         }
 
 
-class CompletionStream(EventSourceResponse):
+class CompletionStream(sse.TurnStream):
     """The chunks as server-sent events. A reader who leaves stops the turn: this protocol has no way to come back."""
 
-    def __init__(self, completion: Completion) -> None:
-        super().__init__(_frames(completion), headers=sse.HEADERS)
-        self._run = completion.run
+    def __init__(self, completion: Completion, *, send_seconds: float) -> None:
+        super().__init__(completion.run, send_seconds=send_seconds, frames=_frames(completion))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -47,8 +47,9 @@ async def complete_chat(
         raise _no_model(body.model) from error
     completion = Completion(run, body, count=services.chat.count_tokens, site=own_origin(request))
     if body.stream:
-        return CompletionStream(completion)
-    return await _whole(completion, request)
+        return CompletionStream(completion, send_seconds=services.settings.stream_send_seconds)
+    with run.followed():
+        return await _whole(completion, request)
 
 
 async def _whole(completion: Completion, request: Request) -> dict[str, Any]:
