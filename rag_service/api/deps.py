@@ -10,7 +10,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse
 
-from rag_service.api.sse import TurnStream
+from rag_service.api.sse import TurnStream, revoked
 from rag_service.api.watching import while_valid
 from rag_service.auth.embeds import EmbedService
 from rag_service.auth.principal import Principal, Role
@@ -154,7 +154,7 @@ class ProtectedRoute(APIRoute):
             response = await handle(request)
             if isinstance(response, EventSourceResponse):
                 valid = partial(still_valid, get_services(request), principal)
-                revoke = response.revoke if isinstance(response, TurnStream) else None
+                revoke = response.revoke if isinstance(response, TurnStream) else revoked
                 response.body_iterator = while_valid(response.body_iterator, valid, revoke)
             return response
 

@@ -18,12 +18,11 @@ _ID = re.compile(rb"^id: (\d+)$", re.MULTILINE)
 
 
 async def while_valid(
-    frames: AsyncIterable[Any], still_valid: StillValid, revoke: Callable[[], None] | None = None
+    frames: AsyncIterable[Any], still_valid: StillValid, revoke: Callable[[int], bytes] = sse.revoked
 ) -> AsyncIterator[Any]:
-    """The frames of a stream; once its credential counts no more, `revoke` is called, and an `error` comes in the
-    place of those to come.
+    """The frames of a stream; once its credential counts no more, what `revoke` gives in the place of those to come.
 
-    It has the number of the last one: who takes the stream up with a credential that counts misses nothing.
+    That is given the number of the last one: who takes the stream up with a credential that counts misses nothing.
     """
     ended = asyncio.create_task(_until_invalid(still_valid))
     upcoming: asyncio.Future[Any] | None = None
@@ -34,9 +33,7 @@ async def while_valid(
             upcoming = asyncio.ensure_future(anext(reading))
             await asyncio.wait([upcoming, ended], return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
-                if revoke is not None:
-                    revoke()
-                yield _end(number)
+                yield revoke(number)
                 return
             try:
                 frame = upcoming.result()
@@ -61,12 +58,3 @@ async def _until_invalid(still_valid: StillValid) -> None:
         await asyncio.sleep(LOOK_SECONDS)
         with suppress(Unavailable):  # a database that is away says nothing of a credential
             valid = await still_valid()
-
-
-def _end(number: int) -> bytes:
-    data = {
-        "code": "credential_revoked",
-        "detail": "The key or the chat that this stream was begun with was revoked, or has ended.",
-        "retryable": False,
-    }
-    return sse.frame("error", number, data)

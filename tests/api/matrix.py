@@ -29,6 +29,9 @@ PATCH   /api/v1/conversations/{conversation_id}                    visitor
 DELETE  /api/v1/conversations/{conversation_id}                    visitor
 GET     /api/v1/conversations/{conversation_id}/export             visitor
 PUT     /api/v1/messages/{message_id}/feedback                     visitor
+GET     /v1/models                                                 chat
+GET     /v1/models/{model}                                         chat
+POST    /v1/chat/completions                                       chat
 GET     /api/v1/knowledge-bases                                    chat
 GET     /api/v1/knowledge-bases/{slug}                             chat
 GET     /api/v1/knowledge-bases/{slug}/documents                   evaluator
@@ -85,8 +88,10 @@ MATRIX = [Line(*text.split()) for text in ROUTES.strip().splitlines()]
 OWNED = ("{conversation_id}", "{run_id}", "{message_id}")
 """Parameters that name what belongs to one caller: to all others it does not exist."""
 
+BASE = "the knowledge base"
 BODIES: dict[str, dict[str, object]] = {
-    "/api/v1/chat": {"message": "What is the moon made of?", "stream": False},
-    "/api/v1/search": {"query": "moon"},
+    "/api/v1/chat": {"message": "What is the moon made of?", "stream": False, "knowledge_base": BASE},
+    "/api/v1/search": {"query": "moon", "knowledge_base": BASE},
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "The moon?"}], "model": BASE},
 }
 """Of the routes that name a knowledge base in the body."""

@@ -2,7 +2,7 @@
 
 from rag_service.db.models.audit import AuditEntry
 from rag_service.db.models.base import Base, new_id
-from rag_service.db.models.chat import Conversation, Message, MessageState, Role
+from rag_service.db.models.chat import Channel, Conversation, Message, MessageState, Role
 from rag_service.db.models.embeds import Embed
 from rag_service.db.models.keys import ApiKey, KeyRole
 from rag_service.db.models.knowledge import (
@@ -25,6 +25,7 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "Base",
+    "Channel",
     "Chunk",
     "Conversation",
     "Document",
