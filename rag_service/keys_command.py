@@ -54,21 +54,14 @@ def list_keys() -> None:
     async def run() -> None:
         async with _key_service() as keys:
             found = await keys.all()
-        # A prefix is there to be copied: it is never cut short.
-        table = Table(
-            Column("Prefix", no_wrap=True, min_width=30),
-            *("Role", "Name", "Knowledge bases", "Created", "Ends", "Last used", "Revoked"),
-        )
+        # A prefix is there to be copied, and names the role: it is never cut short.
+        dated = [Column(name, no_wrap=True) for name in ("Last used", "Ends")]
+        table = Table(Column("Prefix", no_wrap=True), "Name", "Knowledge bases", *dated)
         for one in found:
             key = one.key
-            dates = (key.created_at, key.expires_at, key.last_used_at, key.revoked_at)
-            table.add_row(
-                key.prefix,
-                key.role,
-                key.name,
-                ", ".join(one.knowledge_bases) or "all",
-                *(f"{date:%Y-%m-%d %H:%M}" if date else "" for date in dates),
-            )
+            used, ends = (f"{date:%Y-%m-%d}" if date else "" for date in (key.last_used_at, key.expires_at))
+            bases = ", ".join(one.knowledge_bases) or "all"
+            table.add_row(key.prefix, key.name, bases, used, "revoked" if key.revoked_at else ends)
         console.print(table)
 
     asyncio.run(run())

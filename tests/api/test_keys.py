@@ -1,6 +1,7 @@
 """API keys over HTTP: made, limited, rotated, revoked; and what that means to requests and to streams under way."""
 
 import asyncio
+import json
 from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -181,6 +182,33 @@ async def test_a_stream_ends_with_the_credential_it_was_begun_with(
                     assert (await admin.delete(path)).status_code == 204
     assert frame.data["code"] == "credential_revoked" and frame.id == len(names) - 1
     assert names[-1] == "error" and "done" not in names
+
+    async def is_over() -> bool:
+        return model_server.open_streams == 0
+
+    await until(is_over)
+
+
+async def test_a_stream_of_openais_protocol_ends_with_its_key_in_that_protocols_words(
+    generating: Server, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.05)
+    model_server.reply(LONG)
+    made = await make(generating)
+    question = {"role": "user", "content": "What is the moon made of?"}
+    body = {"model": "default", "stream": True, "messages": [question]}
+    told: list[str] = []
+    async with (
+        client_of(generating.url, made["key"]) as caller,
+        caller.stream("POST", "/v1/chat/completions", json=body) as answer,
+        asyncio.timeout(10),
+    ):
+        async for line in answer.aiter_lines():
+            if line.startswith("data: ") and not told:
+                assert (await generating.http.delete(f"/api/v1/keys/{made['id']}")).status_code == 204
+            told += [line] if line else []
+    assert json.loads(told[-1].removeprefix("data: "))["error"]["code"] == "credential_revoked"
+    assert "data: [DONE]" not in told
 
     async def is_over() -> bool:
         return model_server.open_streams == 0
