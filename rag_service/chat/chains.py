@@ -1,9 +1,9 @@
 """The chain of a turn, in LangChain's expression language:
 
-    remember | condense | retrieve | answer | save
+    remember | condense | retrieve | answer | note
 
-`remember` to `retrieve` fill in a `Turn`; `answer` makes events of it; `save` passes them on and, behind the
-last one, stores the answer.
+`remember` to `retrieve` fill in a `Turn`; `answer` makes events of it; `note` passes them on, keeps what will be
+stored of them, and says behind the last one that the answer is whole.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import Remembered, inert, transcript
 from rag_service.chat.prompts import Prompt
 from rag_service.chat.support import is_claimed, unsupported
+from rag_service.chat.usage import Call, usage_of
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge import refusal
@@ -51,7 +52,7 @@ class Record:
     query: str = ""
     model: str = extractive.NAME
     prompts: list[dict[str, Any]] = field(default_factory=list)
-    usage: dict[str, Any] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     finish_reason: str = "stop"
     degraded: bool = False
@@ -68,6 +69,11 @@ class Record:
                 self.text += text
             case Citation():
                 self.citations.append(event)
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """What the models used that were asked in this turn."""
+        return usage_of(self.calls)
 
     def unsupported(self) -> list[tuple[int, int]]:
         """Spans of the sentences that no source supports."""
@@ -112,7 +118,6 @@ class Answering:
     retrieve_chunks: int
     context_tokens: int
     load_history: Callable[[Turn], Awaitable[Remembered]]
-    save: Callable[[Turn], Awaitable[None]]
 
     def chain(self) -> Runnable[Turn, Event]:
         """The chain; stream it for events."""
@@ -121,7 +126,7 @@ class Answering:
             | RunnableLambda(self._condense)
             | RunnableLambda(self._retrieve)
             | RunnableGenerator(self._answer)
-            | RunnableGenerator(self._save)
+            | RunnableGenerator(self._note)
         )
 
     async def _remember(self, turn: Turn) -> Turn:
@@ -151,7 +156,8 @@ class Answering:
                 history=transcript(turn.history[-6:], turn.summary), question=turn.question
             )
             try:
-                if rewritten := (await self.model.complete([message])).strip():
+                asking = Completion("condense", turn.record.calls)
+                if rewritten := (await self.model.complete([message], asking)).strip():
                     return rewritten[:2000]
             except ModelUnavailable as error:
                 logger.warning("searching without a rewritten question", extra={"reason": error.detail})
@@ -212,8 +218,8 @@ class Answering:
             async for event in quotes:
                 yield event
 
-    async def _save(self, events: AsyncIterator[tuple[Turn, Event]]) -> AsyncIterator[Event]:
-        """Pass events on while taking note of them; behind the last, store the answer and say that it is done."""
+    async def _note(self, events: AsyncIterator[tuple[Turn, Event]]) -> AsyncIterator[Event]:
+        """Pass events on while taking note of them; behind the last, say that the answer is whole."""
         turn: Turn | None = None
         async for turn, event in events:
             turn.record.note(event)
@@ -222,7 +228,6 @@ class Answering:
             return
         record = turn.record
         record.timings["total"] = record.elapsed()
-        await self.save(turn)
         yield Done(
             message_id=turn.message_id,
             finish_reason=record.finish_reason,
@@ -273,15 +278,14 @@ class Answering:
             messages = merge_message_runs(messages)  # some models insist that user and assistant alternate
         record.prompts += [prompt.mark for prompt in (system, *earlier, question)]
         record.timings["prompt"] = 1000 * (time.perf_counter() - before)
-        completion, citations = Completion(), CitationStream(sources)
+        completion, citations = Completion("answer", record.calls), CitationStream(sources)
         async with aclosing(model.stream(messages, completion)) as pieces:
             async for piece in pieces:
-                record.model = model.name
+                record.model = completion.model or model.name
                 for event in citations.feed(piece):
                     yield event
         for event in citations.finish():
             yield event
-        record.usage = completion.usage
         record.finish_reason = completion.finish_reason or "stop"
 
     def _system(self, turn: Turn) -> Prompt:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from rag_service.chat.llm import ChatModel
+from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import WINDOW_MESSAGES, Count, as_said, inert, split, transcript
 from rag_service.chat.prompts import Prompt
 from rag_service.db.engine import Database
@@ -69,7 +69,8 @@ class Summariser:
         asked = self._prompt.message(
             summary=inert(base.text) if base else "", turns=transcript(as_said(said))
         )
-        text = self._short((await model.complete([asked])).strip(), model.tokens.count)
+        said_short = await model.complete([asked], Completion("summarise", []))
+        text = self._short(said_short.strip(), model.tokens.count)
         made = Summary(
             conversation_id=conversation_id,
             message_id=messages[-1].id,

@@ -17,6 +17,7 @@ from rag_service.db.models.knowledge import (
 )
 from rag_service.db.models.outbox import IdempotencyKey, WebhookDelivery
 from rag_service.db.models.ratings import Feedback, Rating, Reason
+from rag_service.db.models.runs import StoredEvents, StoredRun
 from rag_service.db.models.summaries import Summary
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
     "Reason",
     "Role",
     "StaleVectors",
+    "StoredEvents",
+    "StoredRun",
     "Summary",
     "UrlSource",
     "VersionState",

@@ -121,6 +121,17 @@ class Conversations:
         """Raises NotFound where there is none."""
         await self._session.delete(await self.get(conversation_id))
 
+    async def message(self, message_id: UUID) -> Message:
+        """Raises NotFound where there is none, or its conversation is foreign."""
+        found = await self._session.scalar(
+            select(Message)
+            .join(Conversation, Conversation.id == Message.conversation_id)
+            .where(Message.id == message_id, Conversation.owner == self._owner)
+        )
+        if found is None:
+            raise NotFound("There is no such message.", code="message_not_found")
+        return found
+
     async def leading_to(self, message_id: UUID, *, newest: int) -> list[Message]:
         """The last `newest` messages on the way to a message, oldest first: each is the parent of the next.
 
@@ -183,7 +194,7 @@ class Conversations:
         await self._session.execute(delete(Message).where(Message.conversation_id == conversation.id))
 
     async def finish(self, message_id: UUID, **values: Any) -> None:
-        """Save how an answer ended. One that has ended already stays as it is; one that another process's start
+        """Save how an answer ended. One that has ended already stays as it is; one that another process
         took for interrupted was not, as its own process knows better."""
         await self._session.execute(
             update(Message)
@@ -201,7 +212,9 @@ def _says(words: str) -> ColumnElement[bool]:
     wanted = unicodedata.normalize("NFKC", words)
 
     def holds(column: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-        return func.normalize(column, text("NFKC")).icontains(wanted, autoescape=True)
+        # Normalising takes most of the time, and plain letters have no second form.
+        text_of = column if wanted.isascii() else func.normalize(column, text("NFKC"))
+        return text_of.icontains(wanted, autoescape=True)
 
     said = exists().where(Message.conversation_id == Conversation.id, holds(Message.content))
     return or_(holds(Conversation.title), said)
@@ -209,14 +222,3 @@ def _says(words: str) -> ColumnElement[bool]:
 
 def _no_such() -> NotFound:
     return NotFound("There is no such conversation.", code="conversation_not_found")
-
-
-async def mark_interrupted(session: AsyncSession) -> int:
-    """Answers that were being streamed when their process died: how many were marked so."""
-    rows = await session.scalars(
-        update(Message)
-        .where(Message.state == "streaming")
-        .values(state="interrupted", error_code="interrupted", finished_at=func.now())
-        .returning(Message.id)
-    )
-    return len(rows.all())
