@@ -160,6 +160,10 @@ class Settings(BaseSettings):
     )
 
     retrieve_chunks: Annotated[int, Field(ge=1, le=50)] = 8
+    query_expansion: Literal["off", "multi_query", "hypothetical_answer"] = Field(
+        default="off",
+        description="what the language model adds to a search: other wordings of the question, or an imagined answer",
+    )
     refusal_score: Annotated[float, Field(ge=-1, le=1)] = Field(
         default=0.3,
         description="how likely, from 0 to 1, it must be that what was found answers a question; below, it counts as "

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 from rag_service.chat import extractive
 from rag_service.chat.citations import CitationStream
 from rag_service.chat.events import Citation, Delta, Done, Event, Source, Sources
+from rag_service.chat.expansion import Expansion
 from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import Remembered, inert, transcript
 from rag_service.chat.prompts import Prompt
@@ -124,6 +126,7 @@ class Answering:
     retrieve_chunks: int
     context_tokens: int
     load_history: Callable[[Turn], Awaitable[Remembered]]
+    expansion: Expansion | None = None
 
     def chain(self) -> Runnable[Turn, Event]:
         """The chain; stream it for events."""
@@ -144,14 +147,22 @@ class Answering:
     async def _condense(self, turn: Turn) -> Turn:
         """What to search for: a question that follows on from others is rewritten to stand alone."""
         before = time.perf_counter()
-        query = await self._standalone(turn) if turn.history or turn.summary else turn.question
+        leans = bool(turn.history or turn.summary) and not await self._says_enough(turn)
+        query = await self._standalone(turn) if leans else turn.question
+        if query is None or not leans:
+            # Where no model puts them in, the questions before lend their words and their vectors to this one.
+            turn = replace(turn, asked=_asked(turn.history))
         if query is None:
-            # Without a model the questions before lend their words and their vectors to this one.
-            asked = tuple(message.text for message in turn.history if isinstance(message, HumanMessage))
-            turn, query = replace(turn, asked=asked), "\n".join([*asked[-1:], turn.question])
+            query = "\n".join([*turn.asked[-1:], turn.question])
         turn.record.query = query
         turn.record.timings["condense"] = 1000 * (time.perf_counter() - before)
         return replace(turn, query=query)
+
+    async def _says_enough(self, turn: Turn) -> bool:
+        """Whether a model that could word the question better need not be asked to."""
+        return self.model is not None and await self.retriever.says_enough(
+            turn.question, turn.knowledge_base_id
+        )
 
     async def _standalone(self, turn: Turn) -> str | None:
         """The question as the model words it with what was said before; None where no model does."""
@@ -170,13 +181,21 @@ class Answering:
         return None
 
     async def _retrieve(self, turn: Turn) -> Turn:
-        found = await self.retriever.retrieve(
-            turn.question if turn.asked else turn.query,
-            turn.knowledge_base_id,
+        search = partial(
+            self.retriever.retrieve,
+            knowledge_base_id=turn.knowledge_base_id,
             limit=self.retrieve_chunks,
             filters=turn.filters,
-            history=turn.asked,
         )
+        asked = turn.question if turn.asked else turn.query
+        plain = search(asked, history=turn.asked)
+        if self.expansion is None:
+            found = await plain
+        else:
+            turn.record.prompts.append(self.expansion.prompt.mark)
+            found = await self.expansion.widen(
+                asked, plain, search, limit=self.retrieve_chunks, calls=turn.record.calls
+            )
         turn.record.timings |= found.timings
         return replace(turn, found=found)
 
@@ -326,6 +345,10 @@ def _source(number: int, hit: Hit) -> Source:
         text=chunk.text,
         context=chunk.context,
     )
+
+
+def _asked(history: Sequence[BaseMessage]) -> tuple[str, ...]:
+    return tuple(message.text for message in history if isinstance(message, HumanMessage))
 
 
 _TAG = re.compile(r"<(?=\s*/?\s*(?:source|instruction)\b)", re.IGNORECASE)

@@ -11,6 +11,7 @@ from rag_service.auth.principal import Principal
 from rag_service.chat.branches import NEWEST, Parent, parent_of, question_of
 from rag_service.chat.chains import Answering, Record, Turn
 from rag_service.chat.events import Event
+from rag_service.chat.expansion import load_expansion
 from rag_service.chat.live import LiveRuns
 from rag_service.chat.llm import ChatModel
 from rag_service.chat.memory import Memory, Remembered, turns_told
@@ -76,6 +77,7 @@ class ChatService:
             retrieve_chunks=settings.retrieve_chunks,
             context_tokens=settings.context_tokens,
             load_history=self._remembered,
+            expansion=load_expansion(settings, model),
         ).chain()
 
     def check_prompt(self, name: str) -> None:
