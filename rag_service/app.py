@@ -27,6 +27,7 @@ from rag_service.api.routes import (
     jobs,
     knowledge_bases,
     messages,
+    openai,
     people,
     search,
     unanswered,
@@ -120,6 +121,7 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
     ):
         app.include_router(module.router, prefix=API)
     app.include_router(embeds.public, prefix=API)
+    app.include_router(openai.router)
     app.add_middleware(BodyLimit, json_bytes=JSON_BYTES, upload_bytes=settings.max_upload_bytes)
     static.install(app)
     app.add_middleware(EmbedOrigins)

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from rag_service.api import openai_errors
 from rag_service.errors import InvalidInput, RagError
 
 _CODES = {400: "bad_request", 404: "route_not_found", 405: "method_not_allowed", 413: "too_large"}
@@ -23,7 +24,10 @@ def problem(
     headers: Mapping[str, str] | None = None,
     **more: Any,
 ) -> JSONResponse:
-    """The response for one error."""
+    """The response for one error. Where clients speak OpenAI's protocol, it has the shape that they read."""
+    if openai_errors.are_read(request.url.path):
+        fields = more.get("errors") or [{}]
+        return openai_errors.response(status, code, detail, field=fields[0].get("field"), headers=headers)
     body = {
         "type": "about:blank",
         "title": title,

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from langchain_core.messages import BaseMessage, HumanMessage, merge_message_runs
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, merge_message_runs
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from rag_service.chat import extractive
@@ -90,7 +90,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Turn:
-    """One question on its way through the chain. `asked` are the questions before it, where they help to search."""
+    """One question on its way through the chain. `asked` are the questions before it, where they help to search.
+
+    `told` is what was said before where the caller keeps the conversation, and `instruction` what it wishes of the
+    answer.
+    """
 
     message_id: UUID
     conversation_id: UUID
@@ -101,6 +105,8 @@ class Turn:
     refusal_score: float
     prompt: str = "answer"
     filters: Filters = NO_FILTERS
+    told: Sequence[BaseMessage] | None = None
+    instruction: str = ""
     history: Sequence[BaseMessage] = ()
     summary: str = ""
     query: str = ""
@@ -285,17 +291,17 @@ class Answering:
         """The model's answer with its citations checked. Raises ModelUnavailable."""
         before = time.perf_counter()
         record = turn.record
-        system, question = self._system(turn), self.prompts["question"]
+        rules, question = self._rules(turn), self.prompts["question"]
         earlier = [self.prompts["earlier"]] if turn.summary else []
         messages = [
-            system.message(),
+            rules,
             *(prompt.message(summary=inert(turn.summary)) for prompt in earlier),
             *turn.history,
             question.message(sources=as_text(sources), question=turn.question),
         ]
         if earlier:
             messages = merge_message_runs(messages)  # some models insist that user and assistant alternate
-        record.prompts += [prompt.mark for prompt in (system, *earlier, question)]
+        record.prompts += [prompt.mark for prompt in (*earlier, question)]
         record.timings["prompt"] = 1000 * (time.perf_counter() - before)
         completion, citations = Completion("answer", record.calls), CitationStream(sources)
         async with aclosing(model.stream(messages, completion)) as pieces:
@@ -306,6 +312,17 @@ class Answering:
         for event in citations.finish():
             yield event
         record.finish_reason = completion.finish_reason or "stop"
+
+    def _rules(self, turn: Turn) -> BaseMessage:
+        """The system prompt, and behind it what the caller wishes, between tags that nothing inside them can close."""
+        system = self._system(turn)
+        turn.record.prompts.append(system.mark)
+        if not turn.instruction:
+            return system.message()
+        wishes = self.prompts["instruction"]
+        turn.record.prompts.append(wishes.mark)
+        wished = wishes.message(instruction=_TAG.sub("(", turn.instruction))
+        return SystemMessage(f"{system.message().text}\n\n{wished.text}")
 
     def _system(self, turn: Turn) -> Prompt:
         """The prompt that the knowledge base names. One whose file was taken away does not keep it from answering."""
@@ -334,7 +351,7 @@ def _asked(history: Sequence[BaseMessage]) -> tuple[str, ...]:
     return tuple(message.text for message in history if isinstance(message, HumanMessage))
 
 
-_TAG = re.compile(r"<(?=/?source\b)", re.IGNORECASE)
+_TAG = re.compile(r"<(?=\s*/?\s*(?:source|instruction)\b)", re.IGNORECASE)
 
 
 def as_text(sources: Sequence[Source]) -> str:
