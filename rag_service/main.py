@@ -33,6 +33,7 @@ def run(fd: int | None) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the app believes those of RAG_TRUSTED_PROXIES alone
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     _Server(config).run(sockets=[socket.socket(fileno=fd)] if fd is not None else None)

@@ -3,9 +3,9 @@
 from contextlib import aclosing
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from rag_service.api import sse
+from rag_service.api import sse, turns
 from rag_service.api.deps import ProtectedRoute, Svc, Visitor
 from rag_service.api.schemas.chat import ChatAnswer, ChatRequest, CitationOut, SourceOut
 from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources
@@ -14,21 +14,28 @@ from rag_service.db.repositories.filters import NO_FILTERS
 from rag_service.errors import RagError, Unavailable, kind_of
 
 router = APIRouter(tags=["chat"], route_class=ProtectedRoute)
+_starting = APIRouter(tags=["chat"], route_class=turns.TurnRoute)
 
 
-@router.post("/chat", response_model=ChatAnswer)
-async def chat(body: ChatRequest, principal: Visitor, services: Svc) -> Response | ChatAnswer:
+@_starting.post("/chat", response_model=ChatAnswer)
+async def chat(
+    body: ChatRequest, request: Request, principal: Visitor, services: Svc
+) -> Response | ChatAnswer:
     """Ask a question. With `stream` (the default) the answer comes as server-sent events:
 
     `start`, `sources`, then `delta` and `citation`, and exactly one of `done` and `error` at the end.
     """
-    run = await services.chat.begin(
-        principal,
-        body.message,
-        conversation_id=body.conversation_id,
-        parent_message_id=body.parent_message_id,
-        knowledge_base=body.knowledge_base,
-        filters=body.filters.to_filters() if body.filters else NO_FILTERS,
+    run = await turns.begin(
+        request,
+        services,
+        lambda: services.chat.begin(
+            principal,
+            body.message,
+            conversation_id=body.conversation_id,
+            parent_message_id=body.parent_message_id,
+            knowledge_base=body.knowledge_base,
+            filters=body.filters.to_filters() if body.filters else NO_FILTERS,
+        ),
     )
     if body.stream:
         return sse.TurnStream(run)
@@ -39,6 +46,9 @@ async def chat(body: ChatRequest, principal: Visitor, services: Svc) -> Response
 async def stop_chat(run_id: UUID, principal: Visitor, services: Svc) -> None:
     """Stop a turn of yours; what was said so far is kept, and its stream ends with `done`."""
     services.chat.stop(principal, run_id)
+
+
+router.include_router(_starting)
 
 
 async def _whole(run: Run) -> ChatAnswer:
