@@ -12,6 +12,7 @@ from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, BaseMessageChunk
 
+from rag_service.chat.plain_chunks import use_plain_chunks
 from rag_service.errors import ConfigurationError, ModelUnavailable
 from rag_service.knowledge.tokens import TokenCounter, load_token_counter
 from rag_service.settings import Settings
@@ -142,6 +143,8 @@ def load_chat_model(settings: Settings) -> ChatModel | None:
         raise ConfigurationError(
             f"RAG_CHAT_MODEL={name} cannot be used: {error}. It looks like `openai:gpt-4o-mini`, or `extractive`."
         ) from error
+    if name.startswith("openai:"):
+        use_plain_chunks(model)
     return ChatModel(
         name=name,
         model=model,
