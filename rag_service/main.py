@@ -1,6 +1,7 @@
 """The api process: `uvicorn rag_service.main:app`, or `python -m rag_service.main [--fd N]`."""
 
 import argparse
+import gc
 import socket
 import sys
 
@@ -20,7 +21,15 @@ app = create_app(settings)
 class _Server(uvicorn.Server):
     """Ends by itself when the app finds that it cannot start."""
 
+    _is_frozen = False
+
     async def on_tick(self, counter: int) -> bool:
+        if not self._is_frozen and app.state.startup.services is not None:
+            # What has been loaded, a million objects, stays: to look through it for garbage, again and again, takes a
+            # third of the processor time of a stream, and holds all of them up meanwhile.
+            gc.collect()
+            gc.freeze()
+            self._is_frozen = True
         return app.state.startup.failure is not None or await super().on_tick(counter)
 
 
