@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.types import Receive, Scope, Send
 
-from rag_service.chat.events import Event
+from rag_service.chat.events import Delta, Event
 from rag_service.chat.service import Run
 
 T = TypeVar("T")
@@ -21,17 +21,19 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 # Line breaks to Unicode though not to SSE: readers that cut a stream with `str.splitlines` (httpx does) would
 # find half a frame. Inside JSON an escape means the same.
 _LINE_BREAKS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def frame(name: str, number: int, data: dict[str, Any]) -> bytes:
     """One event. `name` and `number` are ours; whatever a user or a document says is inside the JSON."""
-    text = json.dumps(data, ensure_ascii=False, default=str).translate(_LINE_BREAKS)
+    text = _encode(data).translate(_LINE_BREAKS)
     return format_sse_event(event=name, id=str(number), data_str=text)
 
 
 def event_data(event: Event) -> dict[str, Any]:
     """An event as JSON's types."""
-    return asdict(event)
+    # Of a delta there is one a token, and nothing in it to be looked through.
+    return {"text": event.text} if isinstance(event, Delta) else asdict(event)
 
 
 class TurnStream(EventSourceResponse):
