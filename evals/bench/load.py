@@ -71,10 +71,11 @@ def _request(order: Order) -> bytes:
 
 @dataclass
 class Seen:
-    """Of the window: pieces, milliseconds between two of one stream, streams that had ended or never begun."""
+    """Of the window: pieces, milliseconds between two of one stream, streams that had ended; refusals before it."""
 
     pieces: int = 0
     broken: int = 0
+    came_again: int = 0
     gap_p50_ms: float = 0.0
     gap_p99_ms: float = 0.0
     statuses: dict[str, int] = field(default_factory=dict)
@@ -95,10 +96,15 @@ async def watch(order: Order) -> Seen:
             all_begun.set()
 
     streams: list[_Stream] = []
-    for _ in range(order.streams):
+    came_again = 0
+    while len(streams) < order.streams:
         _, stream = await loop.create_connection(lambda: _Stream(order, one_more), host, port)
         streams.append(stream)
         await asyncio.sleep(1 / order.a_second)
+        refused = [one for one in streams if one.status == 503]
+        came_again += len(refused)
+        for one in refused:  # as a good client does, though it does not keep count of the seconds
+            streams.remove(one)
     try:
         async with asyncio.timeout(60):
             await all_begun.wait()
@@ -111,7 +117,9 @@ async def watch(order: Order) -> Seen:
     sys.stdout.write("open\n")
     sys.stdout.flush()
     await asyncio.sleep(order.seconds)
-    return _seen(streams, start, time.perf_counter())
+    seen = _seen(streams, start, time.perf_counter())
+    seen.came_again = came_again
+    return seen
 
 
 def _seen(streams: list[_Stream], start: float, end: float) -> Seen:
