@@ -16,10 +16,14 @@ class Bound:
 
     def enter(self) -> "Place":
         """Raises Overloaded."""
-        if self._now >= self._most:
-            raise Overloaded(f"{self._most} {self._what} are in work here, which is as many as there may be.")
+        self.check()
         self._now += 1
         return Place(self)
+
+    def check(self) -> None:
+        """Raises Overloaded where one who comes now would be refused."""
+        if self._now >= self._most:
+            raise Overloaded(f"{self._most} {self._what} are in work here, which is as many as there may be.")
 
     def leave(self) -> None:
         """Called once by each place."""

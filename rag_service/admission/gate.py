@@ -35,9 +35,17 @@ class Gate:
 
     async def enter(self) -> "Passage":
         """Raises Overloaded."""
+        self.check()
         if self._inside < self._width:
             self._inside += 1
-            return Passage(self)
+        else:
+            await self._turn()
+        return Passage(self)
+
+    def check(self) -> None:
+        """Raises Overloaded where one who comes now would be refused."""
+        if self._inside < self._width:
+            return
         if not self._waiting:
             self._waiting_since = time.monotonic()
         patience = BURST_SECONDS
@@ -46,8 +54,6 @@ class Gate:
             self._send_away(patience)
         if self._expected(len(self._waiting) + 1) > patience:
             raise self._refusal()
-        await self._turn()
-        return Passage(self)
 
     async def _turn(self) -> None:
         turn = asyncio.get_running_loop().create_future()

@@ -23,6 +23,10 @@ class TurnRoute(ProtectedRoute):
 
         async def handle_then_free(request: Request) -> Response:
             request.state.slot = None
+            # First of all: to find out who is refused for lack of room costs more than to refuse.
+            admission = get_services(request).admission
+            admission.turns.check()
+            admission.gate.check()
             try:
                 return await handle(request)
             finally:
