@@ -34,7 +34,7 @@ class RagError(Exception):
     status = 500
     title = "Something went wrong"
     retryable = False
-    retry_after = 2
+    again_seconds = 2
     """In how many seconds it is worth trying again, where it is at all."""
 
     def __init__(self, detail: str, *, code: str | None = None) -> None:
@@ -99,11 +99,11 @@ class TooMany(RagError):
         *,
         code: str | None = None,
         limit: tuple[str, int, int, int] | None = None,
-        retry_after: int = 2,
+        again_seconds: int = 2,
     ) -> None:
         super().__init__(detail, code=code)
         self.limit = limit
-        self.retry_after = retry_after
+        self.again_seconds = again_seconds
 
 
 class UnreadableDocument(RagError):
@@ -123,9 +123,9 @@ class Overloaded(Unavailable):
     code = "overloaded"
     title = "Too much to do right now"
 
-    def __init__(self, detail: str, *, code: str | None = None, retry_after: int = 2) -> None:
+    def __init__(self, detail: str, *, code: str | None = None, again_seconds: int = 2) -> None:
         super().__init__(detail, code=code)
-        self.retry_after = retry_after
+        self.again_seconds = again_seconds
 
 
 class StorageFull(Unavailable):

@@ -8,29 +8,33 @@ import sys
 import uvicorn
 
 from rag_service import logs
+from rag_service.api.serving import DrainingServer, Protocol
 from rag_service.app import create_app
 from rag_service.settings import load_settings
 
-DRAIN_SECONDS = 4
+CONNECTIONS_SECONDS = 2
+"""How long connections may take to close once all answers have ended."""
 
 settings = load_settings()
 logs.configure(settings.log_level)
 app = create_app(settings)
 
 
-class _Server(uvicorn.Server):
-    """Ends by itself when the app finds that it cannot start."""
+class _Server(DrainingServer):
+    """Has the garbage collector leave alone what was loaded at the start.
+
+    To look through a million objects that stay, again and again, took up to a third of the processor time of a stream,
+    and held all streams up meanwhile.
+    """
 
     _is_frozen = False
 
     async def on_tick(self, counter: int) -> bool:
         if not self._is_frozen and app.state.startup.services is not None:
-            # What has been loaded, a million objects, stays: to look through it for garbage, again and again, takes a
-            # third of the processor time of a stream, and holds all of them up meanwhile.
             gc.collect()
             gc.freeze()
             self._is_frozen = True
-        return app.state.startup.failure is not None or await super().on_tick(counter)
+        return await super().on_tick(counter)
 
 
 def run(fd: int | None) -> int:
@@ -43,9 +47,11 @@ def run(fd: int | None) -> int:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # the app believes those of RAG_TRUSTED_PROXIES alone
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        http=Protocol,
+        timeout_graceful_shutdown=CONNECTIONS_SECONDS,
     )
-    _Server(config).run(sockets=[socket.socket(fileno=fd)] if fd is not None else None)
+    server = _Server(config, app, drain_seconds=settings.drain_seconds)
+    server.run(sockets=[socket.socket(fileno=fd)] if fd is not None else None)
     failure = app.state.startup.failure
     if failure is not None:
         print(f"rag-service: {failure.detail}", file=sys.stderr)  # noqa: T201 - the process's last word

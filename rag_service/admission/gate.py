@@ -75,7 +75,7 @@ class Gate:
     def _refusal(self) -> Overloaded:
         return Overloaded(
             "More questions are asked than can be searched for; ask again in a moment.",
-            retry_after=max(1, math.ceil(self._expected(len(self._waiting)))),
+            again_seconds=max(1, math.ceil(self._expected(len(self._waiting)))),
         )
 
     def _send_away(self, patience: float) -> None:

@@ -117,7 +117,7 @@ class Limits:
                     f"{allowance.runs} answers are being written for you already; wait until one has ended.",
                     code="too_many_runs",
                     limit=("runs", allowance.runs, 0, 0),
-                    retry_after=RUN_SECONDS,
+                    again_seconds=RUN_SECONDS,
                 )
         keys = tuple(key for key, _ in callers)
         self._running.update(keys)
@@ -151,7 +151,7 @@ class Limits:
                 f"More than {most} {said} in a minute; try again in {standing.seconds} seconds.",
                 code="rate_limited",
                 limit=(name, most, standing.window, standing.seconds),
-                retry_after=standing.seconds,
+                again_seconds=standing.seconds,
             )
         return standing
 
@@ -164,7 +164,7 @@ class Limits:
                 f"The {most:,} tokens of a day are used up; there are more in {standing.seconds // 60 + 1} minutes.",
                 code="token_budget_spent",
                 limit=("tokens", most, standing.window, standing.seconds),
-                retry_after=standing.seconds,
+                again_seconds=standing.seconds,
             )
 
 

@@ -54,7 +54,7 @@ def problem_of(request: Request, error: RagError) -> JSONResponse:
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if error.retryable:
-        headers["Retry-After"] = str(error.retry_after)
+        headers["Retry-After"] = str(error.again_seconds)
     if isinstance(error, TooMany) and error.limit is not None:
         headers |= rate_limit(*error.limit, left=0)
     return problem(

@@ -9,9 +9,8 @@ from fastapi import Request, Response
 
 from rag_service.admission.gate import Passage
 from rag_service.api.deps import ProtectedRoute, Services, address_of, get_services
-from rag_service.chat import extractive
 from rag_service.chat.events import Delta, Done, Sources
-from rag_service.chat.service import Run
+from rag_service.chat.runs import Run
 from rag_service.knowledge.tokens import estimate_tokens
 
 
@@ -81,17 +80,10 @@ async def _until_computed(run: Run, passage: Passage, *, by_model: bool) -> None
 
 
 def tokens_spent(run: Run) -> int:
-    """What a turn has used, as the model counts it; estimated where it was stopped before the model could say."""
-    said = "".join(event.text for event in run.events if isinstance(event, Delta))
-    end = run.events[-1]
-    if isinstance(end, Done):
-        if end.model == extractive.NAME:
-            return 0
-        if total := end.usage.get("total_tokens"):
-            return int(total)
-    if not said:
-        return 0
-    read = " ".join(
-        source.text for event in run.events if isinstance(event, Sources) for source in event.sources
-    )
-    return estimate_tokens(read) + estimate_tokens(said)
+    """What a turn has used of models; of one that failed in mid-answer, estimated by what was sent and said."""
+    events = [event for _, event in run.events]
+    if events and isinstance(events[-1], Done):
+        return int(events[-1].usage.get("total_tokens", 0))
+    said = "".join(event.text for event in events if isinstance(event, Delta))
+    read = " ".join(source.text for event in events if isinstance(event, Sources) for source in event.sources)
+    return estimate_tokens(read) + estimate_tokens(said) if said else 0
