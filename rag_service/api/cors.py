@@ -70,6 +70,6 @@ class EmbedOrigins:
 def _grant(origin: str) -> Mapping[str, str]:
     return {
         "Access-Control-Allow-Origin": origin,
-        "Access-Control-Expose-Headers": "X-Request-ID, Retry-After",
+        "Access-Control-Expose-Headers": "X-Request-ID, Retry-After, RateLimit, RateLimit-Policy",
         "Vary": "Origin",
     }
