@@ -20,9 +20,15 @@ PUBLIC = {
 }
 FOR_CHAT_KEYS = {
     ("POST", "/api/v1/chat"),
+    ("GET", "/api/v1/chat/{run_id}/events"),
     ("POST", "/api/v1/chat/{run_id}/stop"),
     ("GET", "/api/v1/conversations"),
+    ("DELETE", "/api/v1/conversations"),
+    ("GET", "/api/v1/conversations/{conversation_id}"),
+    ("PATCH", "/api/v1/conversations/{conversation_id}"),
+    ("GET", "/api/v1/conversations/{conversation_id}/export"),
     ("GET", "/api/v1/conversations/{conversation_id}/messages"),
+    ("PUT", "/api/v1/messages/{message_id}/feedback"),
     ("DELETE", "/api/v1/conversations/{conversation_id}"),
     ("GET", "/api/v1/knowledge-bases"),
     ("GET", "/api/v1/knowledge-bases/{slug}"),
