@@ -126,7 +126,8 @@ async def _start(
     try:
         startup.services = await _build(settings, load, startup, stack)
         logger.info("api ready", extra={"answers_with": settings.answers_with})
-        # The first batch is slow: better now than with the first question that is answered by quoting.
+        # The first question and the first batch are slow: better now than with the first that somebody asks.
+        await startup.services.embedder.embed_question("warm up")
         await startup.services.embedder.embed_texts(["warm up"])
     except RagError as error:
         startup.failure, startup.waiting_for = error, error.detail
