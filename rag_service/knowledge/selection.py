@@ -24,12 +24,19 @@ LeftOut = Literal["folded", "cut"]
 
 @dataclass(frozen=True)
 class Hit:
-    """A chunk that may be quoted, and how it was found. `like` is the chunk that a folded one was folded into."""
+    """A chunk that may be quoted, and how it was found. `like` is the chunk that a folded one was folded into,
+    `reranked` what a reranker gave it, where one was asked."""
 
     source: ReadableChunk
     found: Fused
     left_out: LeftOut | None = None
     like: UUID | None = None
+    reranked: float | None = None
+
+    @property
+    def score(self) -> float:
+        """What hits are in order of."""
+        return self.found.fused if self.reranked is None else self.reranked
 
 
 def distinct(hits: Sequence[Hit]) -> tuple[list[Hit], list[Hit]]:
@@ -57,8 +64,9 @@ def _same(one: Counter[str], other: Counter[str]) -> bool:
 def spread(hits: Sequence[Hit], limit: int) -> tuple[list[Hit], list[Hit]]:
     """The `limit` best with a bounded number of each document, and those that had to give way; both best first.
 
-    Where the other documents have not enough, what was cut fills up.
+    Where the other documents have not enough, what was cut fills up. The order stays as it was.
     """
+    places = {hit.found.chunk_id: place for place, hit in enumerate(hits)}
     most = limit if limit < FEW else math.floor(limit * PER_DOCUMENT)
     given: Counter[UUID] = Counter()
     chosen: list[Hit] = []
@@ -72,5 +80,5 @@ def spread(hits: Sequence[Hit], limit: int) -> tuple[list[Hit], list[Hit]]:
         else:
             cut.append(hit)
     fill = limit - len(chosen)
-    chosen = sorted([*chosen, *cut[:fill]], key=lambda hit: -hit.found.fused)
+    chosen = sorted([*chosen, *cut[:fill]], key=lambda hit: places[hit.found.chunk_id])
     return chosen, [replace(hit, left_out="cut") for hit in cut[fill:]]

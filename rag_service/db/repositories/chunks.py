@@ -72,11 +72,10 @@ class Chunks:
             for chunk, document_id, name, title in rows
         }
 
-    async def matching(self, knowledge_base_id: UUID, filters: Filters) -> list[UUID]:
-        """Every chunk that `readable` would let through."""
-        return list(
-            await self._session.scalars(select(Chunk.id).where(*_are_readable(knowledge_base_id, filters)))
-        )
+    async def matching(self, knowledge_base_id: UUID, filters: Filters, *, limit: int) -> list[UUID]:
+        """Chunks that `readable` would let through, at most so many."""
+        statement = select(Chunk.id).where(*_are_readable(knowledge_base_id, filters)).limit(limit)
+        return list(await self._session.scalars(statement))
 
     async def matching_documents(self, knowledge_base_id: UUID, filters: Filters) -> list[UUID]:
         """The documents of `matching`."""
