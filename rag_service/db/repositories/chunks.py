@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Text, Uuid, any_, cast, delete, func, literal, select
+from sqlalchemy import BindParameter, ColumnElement, Text, Uuid, any_, bindparam, cast, delete, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -63,9 +63,8 @@ class Chunks:
         Every hit of an index passes through here, so a stale or foreign vector cannot reach an answer.
         """
         rows = await self._session.execute(
-            select(Chunk, Document.id, Document.name, DocumentVersion.title).where(
-                _is_any_of(ids), *_are_readable(knowledge_base_id, filters)
-            )
+            _READABLE.where(*filters.conditions()) if filters else _READABLE,
+            {"ids": list(ids), "knowledge_base_id": knowledge_base_id},
         )
         return {
             chunk.id: ReadableChunk(chunk, document_id, name, title or name)
@@ -116,12 +115,13 @@ class Chunks:
         )
 
 
-def _is_any_of(ids: Sequence[UUID]) -> ColumnElement[bool]:
-    """As `in_`, but one statement whatever the number of ids: PostgreSQL parses and plans it once a connection."""
-    return Chunk.id == any_(literal(list(ids), ARRAY(Uuid)))
+_ARE_IDS = Chunk.id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+"""As `in_`, but one statement whatever the number of ids: PostgreSQL parses and plans it once a connection."""
 
 
-def _are_readable(knowledge_base_id: UUID, filters: Filters) -> list[ColumnElement[bool]]:
+def _are_readable(
+    knowledge_base_id: UUID | BindParameter[UUID], filters: Filters
+) -> list[ColumnElement[bool]]:
     """What makes a chunk one that may be quoted. A caller's filters come on top of the rest, and only narrow it."""
     return [
         DocumentVersion.id == Chunk.version_id,
@@ -129,7 +129,9 @@ def _are_readable(knowledge_base_id: UUID, filters: Filters) -> list[ColumnEleme
     ]
 
 
-def _are_of_documents(knowledge_base_id: UUID, filters: Filters) -> list[ColumnElement[bool]]:
+def _are_of_documents(
+    knowledge_base_id: UUID | BindParameter[UUID], filters: Filters
+) -> list[ColumnElement[bool]]:
     return [
         Document.active_version_id == DocumentVersion.id,
         KnowledgeBase.id == Document.knowledge_base_id,
@@ -139,6 +141,15 @@ def _are_of_documents(knowledge_base_id: UUID, filters: Filters) -> list[ColumnE
         DocumentVersion.state == "ready",
         *filters.conditions(),
     ]
+
+
+# Built once: to build it takes as long as to ask it.
+_READABLE = select(Chunk, Document.id, Document.name, DocumentVersion.title).where(
+    _ARE_IDS, *_are_readable(bindparam("knowledge_base_id", type_=Uuid), NO_FILTERS)
+)
+_VECTORS = select(Chunk.id, Embedding.vector).where(
+    Embedding.model == bindparam("model"), Embedding.content_hash == Chunk.content_hash, _ARE_IDS
+)
 
 
 class Embeddings:
@@ -158,11 +169,7 @@ class Embeddings:
 
     async def of_chunks(self, model: str, ids: Sequence[UUID]) -> dict[UUID, NDArray[np.float32]]:
         """The vectors of chunks, as far as they are known; each of shape (dimensions,)."""
-        rows = await self._session.execute(
-            select(Chunk.id, Embedding.vector).where(
-                Embedding.model == model, Embedding.content_hash == Chunk.content_hash, _is_any_of(ids)
-            )
-        )
+        rows = await self._session.execute(_VECTORS, {"model": model, "ids": list(ids)})
         return {chunk_id: np.frombuffer(vector, dtype="<f4") for chunk_id, vector in rows}
 
     async def save(self, model: str, vectors: dict[str, NDArray[np.float32]]) -> None:
