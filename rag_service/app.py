@@ -21,10 +21,15 @@ from rag_service.api.routes import (
     conversations,
     documents,
     embeds,
+    exports,
+    feedback,
     health,
     jobs,
     knowledge_bases,
+    messages,
+    people,
     search,
+    unanswered,
     uploads,
     urls,
     versions,
@@ -36,7 +41,6 @@ from rag_service.chat.llm import load_chat_model
 from rag_service.chat.service import ChatService
 from rag_service.db.engine import Database
 from rag_service.db.migrate import migrate
-from rag_service.db.repositories.conversations import mark_interrupted
 from rag_service.db.repositories.embeds import Embeds
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.documents.service import DocumentService
@@ -100,6 +104,11 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
     for module in (
         chat,
         conversations,
+        messages,
+        exports,
+        feedback,
+        unanswered,
+        people,
         embeds,
         knowledge_bases,
         uploads,
@@ -160,8 +169,6 @@ async def _build(
         default = await KnowledgeBases(session).ensure("default", "Default", embedder.fingerprint)
         if settings.offers_home_chat:
             await Embeds(session).ensure(HOME, "The server's own chat page", default)
-        if interrupted := await mark_interrupted(session):
-            logger.warning("answers were cut short by the last stop", extra={"count": interrupted})
     vectors, blobs = ChromaIndex(settings.chroma_url), BlobStore(settings.blob_dir)
     lexical = TantivyIndex(settings.lexical_root)
     stack.push_async_callback(lexical.close)
@@ -170,6 +177,7 @@ async def _build(
     retriever = Retriever(database, vectors, embedder, lexical)
     chat_service = ChatService(settings, database, retriever, embedder, model)
     stack.push_async_callback(chat_service.close)
+    await stack.enter_async_context(chat_service.runs.running())
     return Services(
         settings=settings,
         database=database,

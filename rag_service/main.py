@@ -7,21 +7,16 @@ import sys
 import uvicorn
 
 from rag_service import logs
+from rag_service.api.serving import DrainingServer, Protocol
 from rag_service.app import create_app
 from rag_service.settings import load_settings
 
-DRAIN_SECONDS = 4
+CONNECTIONS_SECONDS = 2
+"""How long connections may take to close once all answers have ended."""
 
 settings = load_settings()
 logs.configure(settings.log_level)
 app = create_app(settings)
-
-
-class _Server(uvicorn.Server):
-    """Ends by itself when the app finds that it cannot start."""
-
-    async def on_tick(self, counter: int) -> bool:
-        return app.state.startup.failure is not None or await super().on_tick(counter)
 
 
 def run(fd: int | None) -> int:
@@ -33,9 +28,11 @@ def run(fd: int | None) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        http=Protocol,
+        timeout_graceful_shutdown=CONNECTIONS_SECONDS,
     )
-    _Server(config).run(sockets=[socket.socket(fileno=fd)] if fd is not None else None)
+    server = DrainingServer(config, app, drain_seconds=settings.drain_seconds)
+    server.run(sockets=[socket.socket(fileno=fd)] if fd is not None else None)
     failure = app.state.startup.failure
     if failure is not None:
         print(f"rag-service: {failure.detail}", file=sys.stderr)  # noqa: T201 - the process's last word

@@ -4,14 +4,15 @@ Names the field already knows stay bare (`DATABASE_URL`, `OPENAI_API_KEY`); ours
 Values that are unsafe stop the start with a sentence that says what to change.
 """
 
+import re
 import secrets
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from rag_service.endpoints import Endpoints, read_endpoints
 from rag_service.errors import ConfigurationError
@@ -46,6 +47,13 @@ def _address(url: str, *schemes: str) -> SplitResult | None:
     return parts if usable and url.isprintable() and " " not in url else None
 
 
+class Price(BaseModel, extra="forbid"):
+    """What a million tokens of a language model cost, in whichever currency you reckon."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+
+
 class Settings(BaseSettings):
     """All settings of every process. Field names map to `RAG_<NAME>`, aliases stand as they are."""
 
@@ -67,6 +75,12 @@ class Settings(BaseSettings):
     )
     openai_api_key: SecretStr | None = Field(default=None, validation_alias=_bare("OPENAI_API_KEY"))
     openai_base_url: str | None = Field(default=None, validation_alias=_bare("OPENAI_BASE_URL"))
+    anthropic_api_key: SecretStr | None = Field(default=None, validation_alias=_bare("ANTHROPIC_API_KEY"))
+    anthropic_base_url: str | None = Field(default=None, validation_alias=_bare("ANTHROPIC_BASE_URL"))
+    google_api_key: SecretStr | None = Field(default=None, validation_alias=_bare("GOOGLE_API_KEY"))
+    mistral_api_key: SecretStr | None = Field(default=None, validation_alias=_bare("MISTRAL_API_KEY"))
+    mistral_base_url: str | None = Field(default=None, validation_alias=_bare("MISTRAL_BASE_URL"))
+    ollama_host: str | None = Field(default=None, validation_alias=_bare("OLLAMA_HOST"))
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
@@ -87,6 +101,14 @@ class Settings(BaseSettings):
         default=None,
         description="`provider:model`, or `extractive`; unset means an OpenAI-compatible model where "
         "OPENAI_API_KEY or OPENAI_BASE_URL is set, and `extractive` where neither is",
+    )
+    fallback_models: list[str] = Field(
+        default_factory=list,
+        description="models that are asked in this order where RAG_CHAT_MODEL gives no word, each as `provider:model`",
+    )
+    model_prices: dict[str, Price] = Field(
+        default_factory=dict,
+        description="by `provider:model`, what a million tokens cost: `input` and `output`",
     )
     prompts_dir: Path = Field(default_factory=lambda: _shipped("prompts", "prompts"))
     sample_dir: Path = Field(default_factory=lambda: _shipped("data/sample_kb", "sample_kb"))
@@ -148,6 +170,20 @@ class Settings(BaseSettings):
     answer_tokens: Annotated[int, Field(ge=16)] = 1000
     model_first_token_seconds: Annotated[float, Field(gt=0)] = 30.0
     model_token_seconds: Annotated[float, Field(gt=0)] = 30.0
+    model_total_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=300.0, description="longest that an answer may take, whichever models are asked for it"
+    )
+
+    run_grace_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=30.0,
+        description="how long an answer goes on that nobody reads, so that it can be taken up again",
+    )
+    stream_send_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="how long a reader may take no more of a stream until the connection is cut"
+    )
+    drain_seconds: Annotated[float, Field(ge=1, le=600)] = Field(
+        default=20.0, description="how long an api that is asked to end may take for the answers under way"
+    )
 
     home_chat: bool | None = Field(
         default=None,
@@ -307,6 +343,11 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
+    except SettingsError as error:
+        field = re.search(r'field "(\w+)"', str(error))  # all that its text holds: no value
+        raise ConfigurationError(
+            f"{f'RAG_{field[1].upper()}' if field else 'A setting'} is no JSON, and has to be."
+        ) from None
     except ValidationError as error:
         lines = []
         for problem in error.errors(include_url=False, include_input=False):

@@ -150,6 +150,11 @@ def _once(principal: Admin, idempotency_key: IdempotencyKey = None) -> Once:
     return Once(principal.subject, idempotency_key)
 
 
+def _once_for_visitors(principal: Visitor, idempotency_key: IdempotencyKey = None) -> Once:
+    return Once(principal.subject, idempotency_key)
+
+
 OnceOnly = Annotated[Once, Depends(_once)]
+AskedOnce = Annotated[Once, Depends(_once_for_visitors)]
 
 Limit = Annotated[int, Query(ge=1, le=200, description="how many a page holds")]

@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from rag_service.api.serving import CONNECTION
 from rag_service.chat.events import Event
-from rag_service.chat.service import Run
+from rag_service.chat.runs import Run
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -35,21 +39,47 @@ def event_data(event: Event) -> dict[str, Any]:
 
 
 class TurnStream(EventSourceResponse):
-    """A turn's events. When the reader leaves before the end, be it before the first of them, the turn is stopped."""
+    """A turn's events behind the one numbered `after`.
 
-    def __init__(self, run: Run) -> None:
-        super().__init__(_turn_frames(run), headers=HEADERS)
+    A reader who leaves is not followed by the turn: it goes on, for others or for the same one to come back. One who
+    stops reading is cut off after `send_seconds`, as what waits to be sent would be kept for ever.
+    """
+
+    def __init__(self, run: Run, *, after: int = 0, send_seconds: float) -> None:
+        super().__init__(_turn_frames(run, after), headers=HEADERS)
         self._run = run
+        self._send_seconds = send_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._run.stop()
+        async def send_in_time(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self._send_seconds):
+                    await send(message)
+            except TimeoutError:
+                raise _Stalled from None
+
+        with self._run.followed():
+            try:
+                await super().__call__(scope, receive, send_in_time)
+            except _Stalled:
+                await _cut(scope)
 
 
-async def _turn_frames(run: Run) -> AsyncIterator[bytes]:
-    async with aclosing(run.follow()) as events, aclosing(_with_pings(events)) as frames:
+class _Stalled(Exception):
+    """The reader takes nothing more."""
+
+
+async def _cut(scope: Scope) -> None:
+    """Close the connection with all that waits in it."""
+    logger.info("a reader who stopped reading was cut off")
+    connection = scope.get("state", {}).get(CONNECTION)
+    if connection is not None:
+        connection.abort()
+        await asyncio.sleep(0)  # its end is noticed in the loop's next round
+
+
+async def _turn_frames(run: Run, after: int) -> AsyncIterator[bytes]:
+    async with aclosing(run.follow(after)) as events, aclosing(_with_pings(events)) as frames:
         async for item in frames:
             if item is None:
                 yield KEEPALIVE_COMMENT

@@ -1,9 +1,9 @@
 """The chain of a turn, in LangChain's expression language:
 
-    remember | condense | retrieve | answer | save
+    remember | condense | retrieve | answer | note
 
-`remember` to `retrieve` fill in a `Turn`; `answer` makes events of it; `save` passes them on and, behind the
-last one, stores the answer.
+`remember` to `retrieve` fill in a `Turn`; `answer` makes events of it; `note` passes them on, keeps what will be
+stored of them, and says behind the last one that the answer is whole.
 """
 
 import asyncio
@@ -16,16 +16,17 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage, merge_message_runs
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from rag_service.chat import extractive
 from rag_service.chat.citations import CitationStream
 from rag_service.chat.events import Citation, Delta, Done, Event, Source, Sources
 from rag_service.chat.llm import ChatModel, Completion
-from rag_service.chat.memory import transcript
+from rag_service.chat.memory import Remembered, inert, transcript
 from rag_service.chat.prompts import Prompt
 from rag_service.chat.support import is_claimed, unsupported
+from rag_service.chat.usage import Call, usage_of
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge import refusal
@@ -51,7 +52,7 @@ class Record:
     query: str = ""
     model: str = extractive.NAME
     prompts: list[dict[str, Any]] = field(default_factory=list)
-    usage: dict[str, Any] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     finish_reason: str = "stop"
     degraded: bool = False
@@ -68,6 +69,11 @@ class Record:
                 self.text += text
             case Citation():
                 self.citations.append(event)
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """What the models used that were asked in this turn."""
+        return usage_of(self.calls)
 
     def unsupported(self) -> list[tuple[int, int]]:
         """Spans of the sentences that no source supports."""
@@ -94,6 +100,7 @@ class Turn:
     prompt: str = "answer"
     filters: Filters = NO_FILTERS
     history: Sequence[BaseMessage] = ()
+    summary: str = ""
     query: str = ""
     asked: Sequence[str] = ()
     found: Retrieval = NOTHING
@@ -110,8 +117,7 @@ class Answering:
     answer_prompts: dict[str, Prompt]
     retrieve_chunks: int
     context_tokens: int
-    load_history: Callable[[Turn], Awaitable[Sequence[BaseMessage]]]
-    save: Callable[[Turn], Awaitable[None]]
+    load_history: Callable[[Turn], Awaitable[Remembered]]
 
     def chain(self) -> Runnable[Turn, Event]:
         """The chain; stream it for events."""
@@ -120,19 +126,19 @@ class Answering:
             | RunnableLambda(self._condense)
             | RunnableLambda(self._retrieve)
             | RunnableGenerator(self._answer)
-            | RunnableGenerator(self._save)
+            | RunnableGenerator(self._note)
         )
 
     async def _remember(self, turn: Turn) -> Turn:
         before = time.perf_counter()
-        history = await self.load_history(turn)
+        remembered = await self.load_history(turn)
         turn.record.timings["memory"] = 1000 * (time.perf_counter() - before)
-        return replace(turn, history=history)
+        return replace(turn, history=remembered.turns, summary=remembered.summary)
 
     async def _condense(self, turn: Turn) -> Turn:
         """What to search for: a question that follows on from others is rewritten to stand alone."""
         before = time.perf_counter()
-        query = await self._standalone(turn) if turn.history else turn.question
+        query = await self._standalone(turn) if turn.history or turn.summary else turn.question
         if query is None:
             # Without a model the questions before lend their words and their vectors to this one.
             asked = tuple(message.text for message in turn.history if isinstance(message, HumanMessage))
@@ -146,9 +152,12 @@ class Answering:
         if self.model is not None:
             prompt = self.prompts["condense"]
             turn.record.prompts.append(prompt.mark)
-            message = prompt.message(history=transcript(turn.history[-6:]), question=turn.question)
+            message = prompt.message(
+                history=transcript(turn.history[-6:], turn.summary), question=turn.question
+            )
             try:
-                if rewritten := (await self.model.complete([message])).strip():
+                asking = Completion("condense", turn.record.calls)
+                if rewritten := (await self.model.complete([message], asking)).strip():
                     return rewritten[:2000]
             except ModelUnavailable as error:
                 logger.warning("searching without a rewritten question", extra={"reason": error.detail})
@@ -209,8 +218,8 @@ class Answering:
             async for event in quotes:
                 yield event
 
-    async def _save(self, events: AsyncIterator[tuple[Turn, Event]]) -> AsyncIterator[Event]:
-        """Pass events on while taking note of them; behind the last, store the answer and say that it is done."""
+    async def _note(self, events: AsyncIterator[tuple[Turn, Event]]) -> AsyncIterator[Event]:
+        """Pass events on while taking note of them; behind the last, say that the answer is whole."""
         turn: Turn | None = None
         async for turn, event in events:
             turn.record.note(event)
@@ -219,7 +228,6 @@ class Answering:
             return
         record = turn.record
         record.timings["total"] = record.elapsed()
-        await self.save(turn)
         yield Done(
             message_id=turn.message_id,
             finish_reason=record.finish_reason,
@@ -259,22 +267,25 @@ class Answering:
         before = time.perf_counter()
         record = turn.record
         system, question = self._system(turn), self.prompts["question"]
+        earlier = [self.prompts["earlier"]] if turn.summary else []
         messages = [
             system.message(),
+            *(prompt.message(summary=inert(turn.summary)) for prompt in earlier),
             *turn.history,
             question.message(sources=as_text(sources), question=turn.question),
         ]
-        record.prompts += [system.mark, question.mark]
+        if earlier:
+            messages = merge_message_runs(messages)  # some models insist that user and assistant alternate
+        record.prompts += [prompt.mark for prompt in (system, *earlier, question)]
         record.timings["prompt"] = 1000 * (time.perf_counter() - before)
-        completion, citations = Completion(), CitationStream(sources)
+        completion, citations = Completion("answer", record.calls), CitationStream(sources)
         async with aclosing(model.stream(messages, completion)) as pieces:
             async for piece in pieces:
-                record.model = model.name
+                record.model = completion.model or model.name
                 for event in citations.feed(piece):
                     yield event
         for event in citations.finish():
             yield event
-        record.usage = completion.usage
         record.finish_reason = completion.finish_reason or "stop"
 
     def _system(self, turn: Turn) -> Prompt:

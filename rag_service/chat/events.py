@@ -1,9 +1,12 @@
 """What happens in a turn, in the order it is told: `start`, `sources`, then `delta` and `citation`, then one end."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 from uuid import UUID
+
+from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True)
@@ -94,3 +97,17 @@ class Failed:
 
 Event = Start | Sources | Delta | Citation | Done | Failed
 TERMINAL = (Done, Failed)
+
+_KINDS: dict[str, TypeAdapter[Event]] = {
+    kind.name: TypeAdapter(kind) for kind in (Start, Sources, Delta, Citation, Done, Failed)
+}
+
+
+def to_json(events: Sequence[Event]) -> str:
+    """Events as text, to be stored."""
+    return json.dumps([[one.name, asdict(one)] for one in events], ensure_ascii=False, default=str)
+
+
+def from_json(text: str) -> list[Event]:
+    """The events that `to_json` made the text of."""
+    return [_KINDS[name].validate_python(data) for name, data in json.loads(text)]

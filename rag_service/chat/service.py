@@ -1,29 +1,31 @@
 """A turn of a conversation: begun, streamed, saved, whatever happens on the way."""
 
-import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
-from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_service.auth.principal import Principal
-from rag_service.chat.chains import Answering, Record, Turn, rounded
-from rag_service.chat.events import TERMINAL, Citation, Done, Event, Failed, Source, Start
+from rag_service.chat.branches import NEWEST, Parent, parent_of, question_of
+from rag_service.chat.chains import Answering, Record, Turn
+from rag_service.chat.events import Event
+from rag_service.chat.live import LiveRuns
 from rag_service.chat.llm import ChatModel
-from rag_service.chat.memory import WINDOW_MESSAGES, window
+from rag_service.chat.memory import Memory, Remembered
 from rag_service.chat.prompts import load_answer_prompts, load_prompt
+from rag_service.chat.retold import retold
+from rag_service.chat.runs import Run
+from rag_service.chat.summaries import Summariser
 from rag_service.db.engine import Database
-from rag_service.db.models import Conversation, Message, MessageState, new_id
+from rag_service.db.models import StoredRun, new_id
+from rag_service.db.repositories.branches import Branches
 from rag_service.db.repositories.conversations import Conversations
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
+from rag_service.db.repositories.idempotency import Answer, Once
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases, no_such
-from rag_service.db.repositories.quotes import Quoted, Quotes
-from rag_service.errors import InvalidInput, NotFound, RagError
+from rag_service.db.repositories.runs import Runs
+from rag_service.errors import InvalidInput, NotFound
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.tokens import estimate_tokens
@@ -31,46 +33,7 @@ from rag_service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-SAVE_SECONDS = 5.0
-"""How long a turn that was cut short may take to be saved."""
-
 TITLE_LENGTH = 80
-
-
-@dataclass
-class Run:
-    """A turn under way. It belongs to the server: whoever follows it only reads along."""
-
-    id: UUID
-    conversation_id: UUID
-    message_id: UUID
-    events: list[Event] = field(default_factory=list)
-    task: asyncio.Task[None] | None = None
-    _is_stopping: bool = False
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def publish(self, event: Event) -> None:
-        self.events.append(event)
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
-
-    async def follow(self) -> AsyncGenerator[tuple[int, Event], None]:
-        """Every event with its number, from the first on; ends behind the terminal one."""
-        at = 0
-        while True:
-            while at < len(self.events):
-                event = self.events[at]
-                at += 1
-                yield at, event
-                if isinstance(event, TERMINAL):
-                    return
-            await self._changed.wait()
-
-    def stop(self) -> None:
-        """End the turn where it is; what was said so far is saved as stopped. One that has ended stays as it is."""
-        if self.task is not None and not self._is_stopping and not isinstance(self.events[-1], TERMINAL):
-            self._is_stopping = True  # a second cancellation would cut the saving short
-            self.task.cancel()
 
 
 class ChatService:
@@ -85,23 +48,32 @@ class ChatService:
         model: ChatModel | None,
     ) -> None:
         self._database = database
-        self._history_tokens = settings.history_tokens
-        self._count = model.tokens.count if model else estimate_tokens
-        self._runs: dict[UUID, tuple[Run, str]] = {}
+        count = model.tokens.count if model else estimate_tokens
+        self._memory = Memory(database, count, settings.history_tokens)
+        self._summaries = Summariser(
+            database, model, load_prompt(settings.prompts_dir, "summarise"), settings.history_tokens
+        )
         self._refusal_score = settings.refusal_score
-        self._keep_quotes = settings.keep_quotes
+        self.runs = LiveRuns(
+            database,
+            self._events,
+            completed=self._summarise,
+            grace=settings.run_grace_seconds,
+            keep_quotes=settings.keep_quotes,
+        )
         answer_prompts = load_answer_prompts(settings.prompts_dir)
         self._prompt_names = list(answer_prompts)
         self._chain: Runnable[Turn, Event] = Answering(
             retriever=retriever,
             embedder=embedder,
             model=model,
-            prompts={name: load_prompt(settings.prompts_dir, name) for name in ("question", "condense")},
+            prompts={
+                name: load_prompt(settings.prompts_dir, name) for name in ("question", "condense", "earlier")
+            },
             answer_prompts=answer_prompts,
             retrieve_chunks=settings.retrieve_chunks,
             context_tokens=settings.context_tokens,
-            load_history=self._load_history,
-            save=self._save_complete,
+            load_history=self._remembered,
         ).chain()
 
     def check_prompt(self, name: str) -> None:
@@ -115,181 +87,110 @@ class ChatService:
     async def begin(
         self,
         principal: Principal,
-        question: str,
+        question: str | None,
         *,
         conversation_id: UUID | None = None,
-        parent_message_id: UUID | None = None,
+        parent_message_id: Parent = NEWEST,
+        regenerate_message_id: UUID | None = None,
         knowledge_base: str | None = None,
         filters: Filters = NO_FILTERS,
+        once: Once | None = None,
+        said: str = "",
     ) -> Run:
-        """Save the question and set the answer going.
+        """Save the question and set the answer going; without a question, that of `regenerate_message_id` is answered
+        anew, beside the answers it has. `once` is the key of a request that may be sent again, and `said` all that it
+        asks for.
 
         Raises:
+            Repeated: the same was asked under this key before; `again` gives its run.
+            Unavailable: this process is about to end.
             NotFound: no such knowledge base, or no such conversation of this caller's.
-            InvalidInput: the parent is not a message of the conversation, or the knowledge base not the
-                conversation's.
+            InvalidInput: the parent is not an answer of the conversation, or the knowledge base not the
+                conversation's, or the key came with another request.
+            Conflict: the parent is still being made.
         """
-        if parent_message_id is not None and conversation_id is None:
-            raise InvalidInput("parent_message_id needs the conversation_id of its conversation.")
+        self.runs.check_open()
+        if conversation_id is None and (regenerate_message_id or isinstance(parent_message_id, UUID)):
+            raise InvalidInput(
+                "A message to follow or to answer anew needs the conversation_id of its conversation."
+            )
         if principal.knowledge_base is not None and knowledge_base not in (None, principal.knowledge_base):
             raise no_such(knowledge_base or "")
+        run_id = new_id()
+        once = once or Once(principal.subject, None)
         async with self._database.transaction() as session:
+            await once.claim(session, said)
             conversations = Conversations(session, principal.subject)
             if conversation_id is None:
                 found = await KnowledgeBases(session).by_slug(
                     knowledge_base or principal.knowledge_base or "default"
                 )
-                conversation = await conversations.start(found.id, _title(question))
-                parent = None
+                conversation = await conversations.start(found.id, _title(question or ""))
             else:
-                conversation = await conversations.get(conversation_id)
+                conversation = await conversations.get(conversation_id, keep=True)
                 bases = KnowledgeBases(session)
                 mine = conversation.knowledge_base_id
                 found = await (bases.by_slug(knowledge_base) if knowledge_base else bases.get(mine))
                 if found.id != mine:
                     raise InvalidInput("The conversation is about another knowledge base; start a new one.")
-                parent = await self._parent(conversations, conversation, parent_message_id)
-            _, answer = await conversations.add_turn(conversation, question, parent)
+            branches = Branches(session, conversation)
+            if question is None:
+                asked = await question_of(branches, regenerate_message_id)
+                answer = await conversations.add_answer(conversation, asked)
+            else:
+                parent = await parent_of(branches, parent_message_id)
+                asked, answer = await conversations.add_turn(conversation, question, parent)
+            Runs(session).add(
+                StoredRun(
+                    id=run_id,
+                    owner=principal.subject,
+                    conversation_id=conversation.id,
+                    message_id=answer.id,
+                    replica=self.runs.replica,
+                )
+            )
+            await once.keep(session, {"run_id": str(run_id), "message_id": str(answer.id)})
         turn = Turn(
             message_id=answer.id,
             conversation_id=conversation.id,
             knowledge_base_id=conversation.knowledge_base_id,
             owner=principal.subject,
-            question=question,
+            question=asked.content,
             record=Record(),
             refusal_score=self._refusal_score if found.refusal_score is None else found.refusal_score,
             prompt=found.prompt,
             filters=filters,
         )
-        run = Run(new_id(), conversation.id, answer.id)
-        run.publish(Start(run.id, conversation.id, answer.id))
-        # Kept here too: the event loop itself only holds a task weakly.
-        run.task = asyncio.create_task(self._drive(run, turn))
-        self._runs[run.id] = (run, principal.subject)
-        run.task.add_done_callback(lambda _: self._runs.pop(run.id, None))
-        return run
+        return await self.runs.start(run_id, turn)
 
-    def stop(self, principal: Principal, run_id: UUID) -> None:
-        """Stop a turn of this caller's. Raises NotFound where it is not under way here, or is another's."""
-        run, owner = self._runs.get(run_id, (None, None))
-        if run is None or owner != principal.subject:
-            raise NotFound("There is no such turn under way.", code="run_not_found")
-        run.stop()
+    async def again(self, principal: Principal, begun: Answer) -> Run:
+        """The run of a request that was sent again; from what was saved, where the run itself is forgotten.
 
-    @staticmethod
-    async def _parent(
-        conversations: Conversations, conversation: Conversation, wanted: UUID | None
-    ) -> UUID | None:
-        messages = await conversations.messages(conversation.id, newest=WINDOW_MESSAGES * 5)
-        if wanted is None:
-            return messages[-1].id if messages else None
-        if wanted not in {message.id for message in messages}:
-            raise InvalidInput("parent_message_id is not a message of this conversation.")
-        return wanted
-
-    async def _drive(self, run: Run, turn: Turn) -> None:
-        """Run the chain to its end. However it ends, the answer is saved and one terminal event published."""
+        Raises:
+            NotFound: its conversation was deleted.
+        """
         try:
-            async with aclosing(self._events(turn)) as events:
-                async for event in events:
-                    run.publish(event)
-        except asyncio.CancelledError:
-            turn.record.finish_reason = "stopped"
-            await self._save_short(turn, "stopped", None)
-            run.publish(
-                Done(
-                    run.message_id,
-                    "stopped",
-                    turn.record.model,
-                    turn.record.usage,
-                    rounded(turn.record.timings),
-                )
-            )
-        except RagError as error:
-            logger.warning("turn failed", extra={"code": error.code, "reason": error.detail})
-            await self._save_short(turn, "failed", error.code)
-            run.publish(Failed(error.code, error.detail, error.retryable))
-        except Exception:
-            # A fault of ours: the caller is told so without its text, and the log has all of it.
-            logger.exception("turn failed")
-            await self._save_short(turn, "failed", RagError.code)
-            run.publish(
-                Failed(RagError.code, "Something went wrong on our side; it was logged.", retryable=True)
-            )
+            return await self.runs.follow(principal.subject, UUID(begun["run_id"]))
+        except NotFound:
+            async with self._database.transaction() as session:
+                message = await Conversations(session, principal.subject).message(UUID(begun["message_id"]))
+        return retold(UUID(begun["run_id"]), message)
 
     async def _events(self, turn: Turn) -> AsyncGenerator[Event, None]:
         async for event in self._chain.astream(turn):
             yield event
 
-    async def _load_history(self, turn: Turn) -> Sequence[BaseMessage]:
-        async with self._database.transaction() as session:
-            messages = await Conversations(session, turn.owner).leading_to(
-                turn.message_id, newest=WINDOW_MESSAGES + 1
-            )
-        return window(messages[:-1], self._count, self._history_tokens)  # the last is the question itself
+    async def _remembered(self, turn: Turn) -> Remembered:
+        return await self._memory.before(turn.owner, turn.message_id)
 
-    async def _save_complete(self, turn: Turn) -> None:
-        await self._save(turn, "complete", None)
-
-    async def _save_short(self, turn: Turn, state: MessageState, code: str | None) -> None:
-        """Save a turn that was cut short, in a time of its own."""
-        turn.record.timings["total"] = turn.record.elapsed()
-        try:
-            async with asyncio.timeout(SAVE_SECONDS):
-                await self._save(turn, state, code)
-        except Exception:
-            # Whatever it was, the turn's end must still be told. The message stays in state `streaming`, and
-            # becomes `interrupted` at the next start.
-            logger.exception("a turn could not be saved", extra={"message_id": str(turn.message_id)})
-
-    async def _save(self, turn: Turn, state: MessageState, code: str | None) -> None:
-        record = turn.record
-        # What quotes documents has to be told by its sources when one is erased, and a refusal has none.
-        text = record.text if self._keep_quotes else record.text.removesuffix(record.topics)
-        told = Quoted(text, _plain(record.sources), _plain(record.citations))
-        async with self._database.transaction() as session:
-            if not self._keep_quotes:
-                # A document that was deleted while it was being quoted must not come back with the answer.
-                gone = await Quotes(session).gone({source.document_id for source in record.sources})
-                told = told.without(gone)
-            await Conversations(session, turn.owner).finish(
-                turn.message_id,
-                state=state,
-                content=told.content,
-                sources=told.sources,
-                citations=told.citations,
-                retrieval_query=record.query or None,
-                model=record.model,
-                prompts=record.prompts,
-                usage=record.usage,
-                timings=rounded(record.timings),
-                finish_reason=record.finish_reason if state in ("complete", "stopped") else None,
-                error_code=code,
-            )
-
-    async def messages(self, principal: Principal, conversation_id: UUID, *, limit: int) -> list[Message]:
-        """The newest messages of a conversation, oldest first. Raises NotFound."""
-        async with self._database.transaction() as session:
-            return await Conversations(session, principal.subject).messages(conversation_id, newest=limit)
+    def _summarise(self, turn: Turn) -> None:
+        self._summaries.after(turn.owner, turn.conversation_id, turn.message_id)
 
     async def close(self) -> None:
-        """Stop what is still running, and wait until it is saved."""
-        runs = [run for run, _ in self._runs.values()]
-        for run in runs:
-            run.stop()
-        tasks = [run.task for run in runs if run.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=SAVE_SECONDS)
+        """Leave summaries that are not made yet for later."""
+        await self._summaries.close()
 
 
 def _title(question: str) -> str:
     line = " ".join(question.split())
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
-
-
-def _plain(records: Sequence[Source | Citation]) -> list[dict[str, Any]]:
-    """Dataclasses as JSON knows them."""
-    return [
-        {key: str(value) if isinstance(value, UUID) else value for key, value in asdict(record).items()}
-        for record in records
-    ]

@@ -1,7 +1,7 @@
 """Being told by PostgreSQL: LISTEN on a connection of one's own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import asyncpg
@@ -11,9 +11,14 @@ from rag_service.db.engine import Database
 PAUSE_SECONDS = 1.0
 
 
-async def listen(database: Database, channel: str, *sleepers: Callable[[], None]) -> None:
+Greet = Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[None]]
+
+
+async def listen(
+    database: Database, channel: str, *sleepers: Callable[[], None], greet: Greet | None = None
+) -> None:
     """Call all of `sleepers` at each NOTIFY, and whenever the connection is there again: what was told meanwhile is
-    lost.
+    lost. `greet` is given each new connection first: what it takes there is held for as long as that one lasts.
 
     For ever. Who must not miss anything looks for itself from time to time.
     """
@@ -33,6 +38,8 @@ async def listen(database: Database, channel: str, *sleepers: Callable[[], None]
             )
             lost = asyncio.Event()
             try:
+                if greet is not None:
+                    await greet(connection)
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
                 await connection.add_listener(channel, wake)
                 wake()

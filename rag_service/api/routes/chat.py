@@ -1,44 +1,74 @@
 """Asking: one turn, streamed or whole."""
 
 from contextlib import aclosing
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Response
 
 from rag_service.api import sse
-from rag_service.api.deps import ProtectedRoute, Svc, Visitor
+from rag_service.api.deps import AskedOnce, ProtectedRoute, Svc, Visitor
 from rag_service.api.schemas.chat import ChatAnswer, ChatRequest, CitationOut, SourceOut
 from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources
-from rag_service.chat.service import Run
+from rag_service.chat.runs import Run
 from rag_service.db.repositories.filters import NO_FILTERS
+from rag_service.db.repositories.idempotency import Repeated
 from rag_service.errors import RagError, Unavailable, kind_of
 
 router = APIRouter(tags=["chat"], route_class=ProtectedRoute)
 
 
 @router.post("/chat", response_model=ChatAnswer)
-async def chat(body: ChatRequest, principal: Visitor, services: Svc) -> Response | ChatAnswer:
+async def chat(
+    body: ChatRequest, principal: Visitor, services: Svc, once: AskedOnce
+) -> Response | ChatAnswer:
     """Ask a question. With `stream` (the default) the answer comes as server-sent events:
 
-    `start`, `sources`, then `delta` and `citation`, and exactly one of `done` and `error` at the end.
+    `start`, `sources`, then `delta` and `citation`, and exactly one of `done` and `error` at the end. With an
+    `Idempotency-Key` the same question can be sent again safely: it gets the first one's answer, as a stream or whole.
+
+    Nothing is overwritten: `parent_message_id` begins a branch behind an earlier answer, which is also how a question
+    is worded anew, and `regenerate_message_id` has a question answered once more.
     """
-    run = await services.chat.begin(
-        principal,
-        body.message,
-        conversation_id=body.conversation_id,
-        parent_message_id=body.parent_message_id,
-        knowledge_base=body.knowledge_base,
-        filters=body.filters.to_filters() if body.filters else NO_FILTERS,
-    )
+    try:
+        run = await services.chat.begin(
+            principal,
+            body.message,
+            conversation_id=body.conversation_id,
+            parent_message_id=body.parent,
+            regenerate_message_id=body.regenerate_message_id,
+            knowledge_base=body.knowledge_base,
+            filters=body.filters.to_filters() if body.filters else NO_FILTERS,
+            once=once,
+            said=f"chat {body.model_dump_json(exclude={'stream'}, exclude_unset=True)}",
+        )
+    except Repeated as repeated:
+        run = await services.chat.again(principal, repeated.answer)
     if body.stream:
-        return sse.TurnStream(run)
-    return await _whole(run)
+        return sse.TurnStream(run, send_seconds=services.settings.stream_send_seconds)
+    with run.followed():
+        return await _whole(run)
+
+
+@router.get("/chat/{run_id}/events")
+async def follow_chat(
+    run_id: UUID,
+    principal: Visitor,
+    services: Svc,
+    last_event_id: Annotated[str, Header(pattern="^[0-9]{1,9}$")] = "0",
+) -> Response:
+    """Follow a turn of yours, from its first event or from the one behind `Last-Event-ID`. It may be under way, on
+    any server, or have ended within the last hour."""
+    run = await services.chat.runs.follow(principal.subject, run_id)
+    after = int(last_event_id)
+    run.check(after)
+    return sse.TurnStream(run, after=after, send_seconds=services.settings.stream_send_seconds)
 
 
 @router.post("/chat/{run_id}/stop", status_code=204)
 async def stop_chat(run_id: UUID, principal: Visitor, services: Svc) -> None:
     """Stop a turn of yours; what was said so far is kept, and its stream ends with `done`."""
-    services.chat.stop(principal, run_id)
+    await services.chat.runs.stop(principal.subject, run_id)
 
 
 async def _whole(run: Run) -> ChatAnswer:

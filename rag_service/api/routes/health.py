@@ -16,11 +16,13 @@ async def live() -> dict[str, str]:
 @router.get("/ready")
 async def ready(request: Request, response: Response) -> dict[str, str]:
     """200 when a question can be answered: model loaded, PostgreSQL and Chroma answering; else 503 and why not.
+    A process that was asked to end is not ready.
 
     While the lexical index is built or cannot be used, questions are answered without it: `lexical` is `degraded`.
     """
     response.headers["Cache-Control"] = "no-store"
     services = get_services(request)
+    services.chat.runs.check_open()
     await services.database.ping()
     await services.vectors.ping()
     if services.lexical_follower.degraded:

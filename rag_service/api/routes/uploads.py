@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Query, Request, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from rag_service.api.deps import Admin, OnceOnly, ProtectedRoute, Svc
+from rag_service.api.deps import Admin, OnceOnly, ProtectedRoute, Svc, get_services
 from rag_service.api.schemas.base import Slug
 from rag_service.api.schemas.knowledge import JobOut
 from rag_service.api.schemas.uploads import UploadAnswer, UploadedDocument, UploadForm
@@ -33,6 +33,7 @@ class UploadRoute(ProtectedRoute):
     """Reads the form itself, behind the proof of who sends it: within limits that keep it out of memory."""
 
     async def before_body(self, request: Request) -> None:
+        get_services(request).chat.runs.check_open()
         try:
             with room_needed():
                 await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)

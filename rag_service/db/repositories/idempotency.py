@@ -19,6 +19,14 @@ CLEAN_AT_ONCE = 100
 Answer = dict[str, Any]
 
 
+class Repeated(Exception):
+    """The request came before under its key, and `answer` is what it was given then."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 @dataclass(frozen=True)
 class Once:
     """A request of a caller's under its Idempotency-Key. Without a key it is done as often as it is sent."""
@@ -35,15 +43,31 @@ class Once:
         Raises:
             InvalidInput: the key came with another request before.
         """
-        if self.key is None:
-            return await act()
-        keys = _Keys(session, self.owner, self.key)
-        known = await keys.claim(hashlib.sha256(said.encode()).hexdigest())
-        if known is not None:
-            return known
+        try:
+            await self.claim(session, said)
+        except Repeated as repeated:
+            return repeated.answer
         answer = await act()
-        await keys.keep(answer)
+        await self.keep(session, answer)
         return answer
+
+    async def claim(self, session: AsyncSession, said: str) -> None:
+        """Enter the key; `keep` has to follow in the same transaction.
+
+        Raises:
+            Repeated: the same request was entered before.
+            InvalidInput: the key came with another request before.
+        """
+        if self.key is None:
+            return
+        known = await _Keys(session, self.owner, self.key).claim(hashlib.sha256(said.encode()).hexdigest())
+        if known is not None:
+            raise Repeated(known)
+
+    async def keep(self, session: AsyncSession, answer: Answer) -> None:
+        """Note what a repeat shall be given."""
+        if self.key is not None:
+            await _Keys(session, self.owner, self.key).keep(answer)
 
 
 class _Keys:

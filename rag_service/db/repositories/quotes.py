@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag_service.db.models import Document, Message
+from rag_service.db.models import Document, Message, StoredRun
+from rag_service.db.repositories import summaries
 
 MARKER = "[…]"
 """Stands in an answer where it rested on a document that was erased."""
@@ -104,16 +105,28 @@ class Quotes:
     async def forget(self, document_id: UUID) -> None:
         """Take what came of a document out of every stored answer."""
         mark = str(document_id)
+        await self._forget_streams(mark)
         after: UUID | None = None
+        conversations: set[UUID] = set()
         while messages := await self._next(mark, after):
             for message in messages:
                 clean = Quoted(message.content, message.sources, message.citations).without({mark})
                 message.content, message.sources = clean.content, clean.sources
                 message.citations = clean.citations
+                conversations.add(message.conversation_id)
             await self._session.flush()
             after = messages[-1].id
             for message in messages:  # of a document that is quoted much, not all at once in memory
                 self._session.expunge(message)
+        await summaries.forget(self._session, conversations)
+
+    async def _forget_streams(self, document_id: str) -> None:
+        """Streams of answers that ended, which could still be read again, told what came of the document; those of
+        refusals told headings. One under way is cleaned by who ends it."""
+        told = Message.sources.contains([{"document_id": document_id}]) | (Message.finish_reason == "refused")
+        await self._session.execute(
+            delete(StoredRun).where(StoredRun.message_id == Message.id, StoredRun.ended_at.is_not(None), told)
+        )
 
     async def _next(self, document_id: str, after: UUID | None) -> list[Message]:
         statement = (

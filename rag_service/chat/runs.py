@@ -1,0 +1,120 @@
+"""Turns under way, in memory: what they have told so far, and who follows them."""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+from uuid import UUID
+
+from rag_service.chat.events import TERMINAL, Event
+from rag_service.errors import InvalidInput
+
+FIRST_FOLLOWER_SECONDS = 5.0
+"""How long the caller who began a turn may take to come and read it."""
+
+Cut = Literal["stopped", "interrupted"]
+
+
+class Run:
+    """A turn's events. It belongs to the server: whoever follows it only reads along.
+
+    An event's number counts from 1; only what an interruption adds has one far higher. `abandoned` is called when
+    nobody has followed the run for `grace` seconds and it goes on.
+    """
+
+    def __init__(
+        self,
+        run_id: UUID,
+        conversation_id: UUID,
+        message_id: UUID,
+        *,
+        grace: float,
+        abandoned: "Callable[[Run], None]",
+    ) -> None:
+        self.id = run_id
+        self.conversation_id = conversation_id
+        self.message_id = message_id
+        self.events: list[tuple[int, Event]] = []
+        self.stored = 0
+        """How many of the events PostgreSQL has."""
+        self.task: asyncio.Task[None] | None = None
+        self.is_ending = False
+        """Its end is being saved: too late to stop it."""
+        self.cut: Cut = "stopped"
+        self._is_closed = False
+        self._changed = asyncio.Event()
+        self._followers = 0
+        self._grace = grace
+        self._abandoned = abandoned
+        self._timer: asyncio.TimerHandle | None = None
+        self._wait_for_followers(max(grace, FIRST_FOLLOWER_SECONDS))
+
+    @property
+    def last(self) -> int:
+        """The number of the last event that was told; 0 where none was."""
+        return self.events[-1][0] if self.events else 0
+
+    @property
+    def has_ended(self) -> bool:
+        return bool(self.events) and isinstance(self.events[-1][1], TERMINAL)
+
+    def publish(self, event: Event, number: int | None = None) -> None:
+        """Tell an event, under the next number unless another, higher one is given."""
+        self.events.append((number or len(self.events) + 1, event))
+        if self.has_ended and self._timer is not None:
+            self._timer.cancel()
+        self._wake()
+
+    def close(self) -> None:
+        """End all following here, without an end of the turn: it is to be taken up elsewhere."""
+        self._is_closed = True
+        self._wake()
+
+    def stop(self, cut: Cut = "stopped") -> None:
+        """End the turn where it is; what was said so far is saved. One that is at its end stays as it is."""
+        if self.task is not None and not self.is_ending:
+            self.is_ending, self.cut = True, cut  # a second cancellation would cut the saving short
+            self.task.cancel()
+
+    def check(self, after: int) -> None:
+        """Raises InvalidInput where no event of this number was ever told, as far as this process can know it."""
+        if after > self.last and (self.task is not None or self.has_ended):
+            raise InvalidInput(f"Last-Event-ID: this turn has told no event {after}.")
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Within the block somebody follows the run."""
+        self._followers += 1
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            yield
+        finally:
+            self._followers -= 1
+            if not self._followers:
+                self._wait_for_followers(self._grace)
+
+    async def follow(self, after: int = 0) -> AsyncGenerator[tuple[int, Event], None]:
+        """Every event with its number, from the first behind `after` on; ends behind the terminal one."""
+        at = bisect_right(self.events, after, key=lambda told: told[0])
+        while True:
+            while at < len(self.events):
+                number, event = self.events[at]
+                at += 1
+                yield number, event
+            if self.has_ended or self._is_closed:
+                return
+            await self._changed.wait()
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _wait_for_followers(self, seconds: float) -> None:
+        if not self.has_ended:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._abandon)
+
+    def _abandon(self) -> None:
+        if not self._followers and not self.has_ended:
+            self._abandoned(self)
