@@ -49,6 +49,7 @@ from rag_service.errors import RagError
 from rag_service.knowledge.embeddings import Embedder, load_embedder
 from rag_service.knowledge.lexical import TantivyIndex
 from rag_service.knowledge.lexical_follower import LexicalFollower
+from rag_service.knowledge.reranking import load_reranker
 from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.vectors import ChromaIndex
 from rag_service.settings import Settings
@@ -174,7 +175,10 @@ async def _build(
     stack.push_async_callback(lexical.close)
     follower = LexicalFollower(database, lexical)
     await stack.enter_async_context(follower.running())
-    retriever = Retriever(database, vectors, embedder, lexical)
+    reranker = await asyncio.to_thread(load_reranker, settings)
+    if reranker is not None:
+        stack.callback(reranker.close)
+    retriever = Retriever(database, vectors, embedder, lexical, reranker)
     chat_service = ChatService(settings, database, retriever, embedder, model)
     stack.push_async_callback(chat_service.close)
     await stack.enter_async_context(chat_service.runs.running())

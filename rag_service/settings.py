@@ -160,6 +160,16 @@ class Settings(BaseSettings):
     )
 
     retrieve_chunks: Annotated[int, Field(ge=1, le=50)] = 8
+    reranker_model: str | None = Field(
+        default=None,
+        description="a cross-encoder that orders the best chunks anew: a local path or a hub name; unset means none",
+    )
+    rerank_chunks: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=30, description="how many of the best chunks the reranker looks at"
+    )
+    rerank_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=2.0, description="how long it may take; a question that it is late for keeps the order it had"
+    )
     refusal_score: Annotated[float, Field(ge=-1, le=1)] = Field(
         default=0.3,
         description="how likely, from 0 to 1, it must be that what was found answers a question; below, it counts as "

@@ -94,6 +94,7 @@ class ChatService:
         regenerate_message_id: UUID | None = None,
         knowledge_base: str | None = None,
         filters: Filters = NO_FILTERS,
+        trace: bool = False,
         once: Once | None = None,
         said: str = "",
     ) -> Run:
@@ -160,6 +161,7 @@ class ChatService:
             refusal_score=self._refusal_score if found.refusal_score is None else found.refusal_score,
             prompt=found.prompt,
             filters=filters,
+            trace=trace,
         )
         return await self.runs.start(run_id, turn)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rag_service.errors import ConfigurationError
 from rag_service.knowledge.selection import Hit
+from rag_service.settings import Settings
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -63,6 +64,17 @@ class Reranker:
     def close(self) -> None:
         """Wait for nothing that is still asked."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def load_reranker(settings: Settings) -> Reranker | None:
+    """The reranker that the settings name, if they do. Takes seconds: call it off the event loop.
+
+    Raises:
+        ConfigurationError: it cannot be loaded, or is none.
+    """
+    if not settings.reranker_model:
+        return None
+    return Reranker(settings.reranker_model, most=settings.rerank_chunks, seconds=settings.rerank_seconds)
 
 
 def _loaded(model: str | Path) -> "CrossEncoder":

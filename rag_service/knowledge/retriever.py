@@ -19,6 +19,7 @@ from rag_service.knowledge.embeddings import Embedder, Vectors
 from rag_service.knowledge.fusion import most_possible
 from rag_service.knowledge.lexical import LexicalIndex
 from rag_service.knowledge.model_check import check_can_ask, check_model
+from rag_service.knowledge.neighbours import Neighbour, neighbours
 from rag_service.knowledge.reranking import Reranker
 from rag_service.knowledge.searching import Asked, Search
 from rag_service.knowledge.selection import Hit
@@ -42,6 +43,11 @@ class Retrieval:
     left_out: Sequence[Hit] = ()
     terms: Terms = terms
     frequencies: Frequencies | None = None
+
+    @property
+    def all(self) -> list[Hit]:
+        """The hits, and behind them what was left out."""
+        return [*self.hits, *self.left_out]
 
 
 NOTHING = Retrieval(())
@@ -107,6 +113,10 @@ class Retriever:
         hits, left_out = await search.best(limit, filters)
         frequencies = Frequencies(words.chunks, words.frequencies) if words.chunks else None
         return Retrieval(hits, timings, left_out, words.terms, frequencies)
+
+    async def neighbours(self, knowledge_base_id: UUID, hits: Sequence[Hit]) -> list[Neighbour]:
+        """What stands next to the hits in their sections, the most useful first. Raises DatabaseUnavailable."""
+        return await neighbours(self._database, knowledge_base_id, hits)
 
     def _asked_of(self, question: str, vector: Vectors | EmbedderUnavailable, words: "_Words") -> Asked:
         possible = most_possible(words.lent, words.chunks, words.frequencies)

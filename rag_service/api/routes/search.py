@@ -3,8 +3,10 @@
 from fastapi import APIRouter, Response
 
 from rag_service.api.deps import Admin, ProtectedRoute, Svc
-from rag_service.api.schemas.knowledge import SearchAnswer, SearchHit, SearchRequest, Trace
+from rag_service.api.schemas.knowledge import SearchAnswer, SearchHit, SearchRequest
+from rag_service.api.schemas.traces import TraceOut
 from rag_service.db.repositories.filters import NO_FILTERS
+from rag_service.knowledge.trace import Trace
 
 router = APIRouter(tags=["search"], route_class=ProtectedRoute)
 
@@ -31,7 +33,7 @@ async def search(body: SearchRequest, _: Admin, services: Svc) -> Response:
         )
         for hit in found.hits
     ]
-    trace = [Trace.of(hit) for hit in (*found.hits, *found.left_out)] if body.trace else None
-    answer = SearchAnswer(hits=hits, timings=found.timings, trace=trace)
+    told = [TraceOut.model_validate(Trace.of(hit)) for hit in found.all] if body.trace else None
+    answer = SearchAnswer(hits=hits, timings=found.timings, trace=told)
     # Written here: FastAPI would check all of it a second time.
     return Response(answer.model_dump_json(), media_type="application/json")

@@ -8,7 +8,20 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BindParameter, ColumnElement, Text, Uuid, any_, bindparam, cast, delete, func, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    cast,
+    column,
+    delete,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -70,6 +83,26 @@ class Chunks:
             chunk.id: ReadableChunk(chunk, document_id, name, title or name)
             for chunk, document_id, name, title in rows
         }
+
+    async def neighbours(
+        self, knowledge_base_id: UUID, of: Sequence[Chunk], *, reach: int
+    ) -> list[ReadableChunk]:
+        """Chunks that stand at most `reach` places before or behind one of these, in the same version; only what may
+        be quoted. Those of `of` are among them."""
+        rows = await self._session.execute(
+            _NEIGHBOURS,
+            {
+                "version_ids": [chunk.version_id for chunk in of],
+                "ordinals": [chunk.ordinal for chunk in of],
+                "reach": reach,
+                "knowledge_base_id": knowledge_base_id,
+            },
+        )
+        found = {
+            chunk.id: ReadableChunk(chunk, document_id, name, title or name)
+            for chunk, document_id, name, title in rows
+        }
+        return list(found.values())
 
     async def matching(self, knowledge_base_id: UUID, filters: Filters, *, limit: int) -> list[UUID]:
         """Chunks that `readable` would let through, at most so many."""
@@ -146,6 +179,17 @@ def _are_of_documents(
 # Built once: to build it takes as long as to ask it.
 _READABLE = select(Chunk, Document.id, Document.name, DocumentVersion.title).where(
     _ARE_IDS, *_are_readable(bindparam("knowledge_base_id", type_=Uuid), NO_FILTERS)
+)
+_PLACES = (
+    func.unnest(bindparam("version_ids", type_=ARRAY(Uuid)), bindparam("ordinals", type_=ARRAY(Integer)))
+    .table_valued(column("version_id", Uuid), column("ordinal", Integer), name="places")
+    .render_derived()
+)
+_REACH = bindparam("reach", type_=Integer)
+_NEIGHBOURS = select(Chunk, Document.id, Document.name, DocumentVersion.title).where(
+    Chunk.version_id == _PLACES.c.version_id,
+    Chunk.ordinal.between(_PLACES.c.ordinal - _REACH, _PLACES.c.ordinal + _REACH),
+    *_are_readable(bindparam("knowledge_base_id", type_=Uuid), NO_FILTERS),
 )
 _VECTORS = select(Chunk.id, Embedding.vector).where(
     Embedding.model == bindparam("model"), Embedding.content_hash == Chunk.content_hash, _ARE_IDS
