@@ -26,6 +26,11 @@ class Running:
     http: httpx.Client
     state: Path
 
+    @property
+    def api(self) -> psutil.Process:
+        """The process that answers."""
+        return self._long_lived()["api"]
+
     def memory(self) -> dict[str, float]:
         """Resident megabytes of each process; PostgreSQL's many are one line (shared memory counted once)."""
         sizes: dict[str, float] = {}

@@ -16,13 +16,13 @@ from rag_service.errors import EmbedderUnavailable
 from rag_service.knowledge import follow_ups
 from rag_service.knowledge.coverage import Frequencies, Terms
 from rag_service.knowledge.embeddings import Embedder, Vectors
-from rag_service.knowledge.fusion import most_possible
+from rag_service.knowledge.fusion import lead, most_possible
 from rag_service.knowledge.lexical import LexicalIndex
 from rag_service.knowledge.model_check import check_can_ask, check_model
 from rag_service.knowledge.neighbours import Neighbour, neighbours
 from rag_service.knowledge.reranking import Reranker
 from rag_service.knowledge.searching import Asked, Search
-from rag_service.knowledge.selection import Hit
+from rag_service.knowledge.selection import Hit, spread
 from rag_service.knowledge.terms import terms, terms_in
 from rag_service.knowledge.vectors import VectorIndex
 
@@ -35,7 +35,7 @@ class Retrieval:
     """Hits, best first, what was left out for their sake, and the milliseconds each part took.
 
     `terms` cuts texts of this knowledge base's language as the index does; `frequencies` tell how rare the question's
-    terms are in it, where there is an index.
+    terms are in it, and `lead` how far the best hit is ahead of many in words, where there is an index.
     """
 
     hits: Sequence[Hit]
@@ -43,6 +43,7 @@ class Retrieval:
     left_out: Sequence[Hit] = ()
     terms: Terms = terms
     frequencies: Frequencies | None = None
+    lead: float | None = None
 
     @property
     def all(self) -> list[Hit]:
@@ -99,20 +100,43 @@ class Retriever:
             self._embedded(question, before), self._words(question, before, knowledge_base_id, knowledge_base)
         )
         timings = {"embed": 1000 * (time.perf_counter() - started), "search": 0.0, "read_back": 0.0}
+        asked = self._asked_of(question, vector, words)
         search = Search(
             self._database,
             self._vectors,
             self._lexical,
             self._embedder.fingerprint,
             knowledge_base_id,
-            question,
-            self._asked_of(question, vector, words),
+            asked,
             timings,
-            self._reranker,
+            most=self._reranker.most if self._reranker else 0,
         )
-        hits, left_out = await search.best(limit, filters)
-        frequencies = Frequencies(words.chunks, words.frequencies) if words.chunks else None
-        return Retrieval(hits, timings, left_out, words.terms, frequencies)
+        kept, folded = await search.best(limit, filters)
+        ahead = lead([hit.found for hit in kept], asked.possible) if words.chunks else None
+        chosen, cut = spread(await self._ranked(question, kept, limit, timings), limit)
+        return Retrieval(
+            chosen,
+            timings,
+            sorted([*cut, *folded], key=lambda hit: -hit.found.fused),
+            words.terms,
+            Frequencies(words.chunks, words.frequencies) if words.chunks else None,
+            ahead,
+        )
+
+    async def _ranked(
+        self, question: str, kept: Sequence[Hit], limit: int, timings: dict[str, float]
+    ) -> Sequence[Hit]:
+        if self._reranker is None:
+            return kept
+        before = time.perf_counter()
+        ranked = await self._reranker.ranked(question, kept, limit)
+        timings["rerank"] = 1000 * (time.perf_counter() - before)
+        return ranked
+
+    async def says_enough(self, question: str, knowledge_base_id: UUID) -> bool:
+        """Whether a question can be searched for as it is, whatever was said before. Raises what `retrieve` does."""
+        asked = await self._words(question, (), knowledge_base_id, None)
+        return follow_ups.says_enough(question, asked.terms(question), asked.chunks, asked.frequencies)
 
     async def neighbours(self, knowledge_base_id: UUID, hits: Sequence[Hit]) -> list[Neighbour]:
         """What stands next to the hits in their sections, the most useful first. Raises DatabaseUnavailable."""

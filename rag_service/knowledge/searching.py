@@ -17,18 +17,18 @@ from rag_service.db.repositories.filters import Filters
 from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
 from rag_service.knowledge import follow_ups
 from rag_service.knowledge.embeddings import Vectors
-from rag_service.knowledge.fusion import CANDIDATES, agreement_weight, dense_weight, fuse
+from rag_service.knowledge.fusion import CANDIDATES, ENOUGH, agreement_weight, dense_weight, fuse
 from rag_service.knowledge.lexical import LexicalIndex
-from rag_service.knowledge.reranking import Reranker
-from rag_service.knowledge.selection import Hit, distinct, spread
+from rag_service.knowledge.selection import Hit, distinct
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 OVERFETCH = (3, 15)
 """How many times the wanted number is asked of each index, step by step: what is stale, or not of a document that the
 filters name, falls out when it is read back."""
 FEW = 2000
-"""So many chunks that filters leave are compared one by one, by the vectors that PostgreSQL keeps, in some 10 ms. Of
-more, the index is asked for so many of all chunks."""
+"""So many chunks that filters leave are compared one by one, by the vectors that PostgreSQL keeps, in some 10 ms."""
+WIDE = 1000
+"""Of more than `FEW`, so many of the nearest of all chunks are looked through for those that pass."""
 LATE_SECONDS = 0.6
 """How long the vectors are waited for where words have found something: Chroma stands still for seconds while it writes
 its index to disk, in the midst of a large ingestion. What the words found is weighed by its vectors all the same."""
@@ -57,13 +57,13 @@ class Search:
     lexical: LexicalIndex | None
     fingerprint: str
     knowledge_base_id: UUID
-    question: str
     asked: Asked
     timings: dict[str, float]
-    reranker: Reranker | None = None
+    most: int = 0
+    """Hits that a reranker wants to see."""
 
     async def best(self, limit: int, filters: Filters) -> tuple[list[Hit], list[Hit]]:
-        """At most `limit` hits, and those left out for their sake."""
+        """At least `limit` hits if there are as many, and those of them that say the same as a better one."""
         kept: list[Hit] = []
         folded: list[Hit] = []
         for times in OVERFETCH[:1] if filters else OVERFETCH:
@@ -71,12 +71,12 @@ class Search:
             near, told = await self._found(wanted)
             kept, folded = await self._readable(near, told, limit, filters)
             if len(kept) >= limit or max(len(near), len(told)) < wanted:  # enough, or all that there is
-                return await self._chosen(kept, folded, limit)
+                return kept, folded
         if filters:
             # They are narrower than the index can be asked widely: now the other way round.
             near, told = await self._found_within(max(CANDIDATES, limit), filters)
             kept, folded = await self._readable(near, told, limit, filters)
-        return await self._chosen(kept, folded, limit)
+        return kept, folded
 
     async def _found_within(self, wanted: int, filters: Filters) -> tuple[Scored, Scored]:
         """What the vectors and the words find in the documents that pass the filters."""
@@ -89,7 +89,12 @@ class Search:
             cosines = await self._cosines(session, ids) if is_few else {}
         self.timings["filter"] = 1000 * (time.perf_counter() - before)
         if not is_few:
-            return await self._found(FEW, documents=documents)
+            near, told = await self._found(WIDE, words=wanted, documents=documents)
+            async with self.database.reading() as session:
+                passing = await Chunks(session).passing(
+                    self.knowledge_base_id, [one for one, _ in near], filters
+                )
+            return [one for one in near if one[0] in passing][:wanted], told
         before = time.perf_counter()
         told = await self._told(wanted, documents)
         self.timings["search"] += 1000 * (time.perf_counter() - before)
@@ -97,22 +102,14 @@ class Search:
             raise self.asked.failure
         return nlargest(wanted, cosines.items(), key=lambda item: item[1]), told
 
-    async def _chosen(
-        self, kept: Sequence[Hit], folded: Sequence[Hit], limit: int
-    ) -> tuple[list[Hit], list[Hit]]:
-        if self.reranker is not None:
-            before = time.perf_counter()
-            kept = await self.reranker.ranked(self.question, kept, limit)
-            self.timings["rerank"] = 1000 * (time.perf_counter() - before)
-        chosen, cut = spread(kept, limit)
-        return chosen, sorted([*cut, *folded], key=lambda hit: -hit.found.fused)
-
-    async def _found(self, wanted: int, *, documents: Sequence[UUID] | None = None) -> tuple[Scored, Scored]:
-        """What the vectors find, and what the words find."""
+    async def _found(
+        self, wanted: int, *, words: int | None = None, documents: Sequence[UUID] | None = None
+    ) -> tuple[Scored, Scored]:
+        """What the vectors find, and what the words find, `words` of these where given."""
         before = time.perf_counter()
         asking = asyncio.create_task(self._near(wanted))
         try:
-            told = await self._told(wanted, documents)
+            told = await self._told(words or wanted, documents)
             await asyncio.wait([asking], timeout=LATE_SECONDS if told else None)
             near = await asking if asking.done() else []
         finally:
@@ -146,7 +143,7 @@ class Search:
                 near, told, weight=self._weight(near, told), possible=self.asked.possible, cosines=cosines
             )
             hits: list[Hit] = []
-            few = max(limit * OVERFETCH[0], self.reranker.most if self.reranker else 0)
+            few = max(ENOUGH, limit * OVERFETCH[0], self.most)
             for some in (found[:few], found[few:]):
                 readable = await Chunks(session).readable(
                     self.knowledge_base_id, [one.chunk_id for one in some], filters

@@ -57,6 +57,7 @@ async def _serving(settings: Settings) -> AsyncIterator[Server]:
         app,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=2,
         timeout_keep_alive=600,  # the tests' client lives as long: none finds its connection just closed
     )

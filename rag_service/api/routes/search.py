@@ -17,9 +17,10 @@ async def search(body: SearchRequest, _: Admin, services: Svc) -> Response:
     there are any. With `trace`, how each was found and what was left out."""
     knowledge_base = await services.documents.knowledge_base(body.knowledge_base)
     filters = body.filters.to_filters() if body.filters else NO_FILTERS
-    found = await services.retriever.retrieve(
-        body.query, knowledge_base.id, limit=body.limit, filters=filters, knowledge_base=knowledge_base
-    )
+    with await services.admission.gate.enter():
+        found = await services.retriever.retrieve(
+            body.query, knowledge_base.id, limit=body.limit, filters=filters, knowledge_base=knowledge_base
+        )
     hits = [
         SearchHit(
             chunk_id=hit.source.chunk.id,

@@ -109,6 +109,13 @@ class Chunks:
         statement = select(Chunk.id).where(*_are_readable(knowledge_base_id, filters)).limit(limit)
         return list(await self._session.scalars(statement))
 
+    async def passing(self, knowledge_base_id: UUID, ids: Sequence[UUID], filters: Filters) -> set[UUID]:
+        """Those of `ids` that `readable` would let through."""
+        statement = _READABLE.with_only_columns(Chunk.id).where(*filters.conditions())
+        return set(
+            await self._session.scalars(statement, {"ids": list(ids), "knowledge_base_id": knowledge_base_id})
+        )
+
     async def matching_documents(self, knowledge_base_id: UUID, filters: Filters) -> list[UUID]:
         """The documents of `matching`."""
         return list(
