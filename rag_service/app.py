@@ -53,6 +53,7 @@ from rag_service.errors import RagError
 from rag_service.knowledge.embeddings import Embedder, load_embedder
 from rag_service.knowledge.lexical import TantivyIndex
 from rag_service.knowledge.lexical_follower import LexicalFollower
+from rag_service.knowledge.reranking import load_reranker
 from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.vectors import ChromaIndex
 from rag_service.settings import Settings
@@ -145,7 +146,8 @@ async def _start(
     try:
         startup.services = await _build(settings, load, startup, stack)
         logger.info("api ready", extra={"answers_with": settings.answers_with})
-        # The first batch is slow: better now than with the first question that is answered by quoting.
+        # The first question and the first batch are slow: better now than with the first that somebody asks.
+        await startup.services.embedder.embed_question("warm up")
         await startup.services.embedder.embed_texts(["warm up"])
     except RagError as error:
         startup.failure, startup.waiting_for = error, error.detail
@@ -183,7 +185,10 @@ async def _build(
     stack.push_async_callback(lexical.close)
     follower = LexicalFollower(database, lexical)
     await stack.enter_async_context(follower.running())
-    retriever = Retriever(database, vectors, embedder, lexical)
+    reranker = await asyncio.to_thread(load_reranker, settings)
+    if reranker is not None:
+        stack.callback(reranker.close)
+    retriever = Retriever(database, vectors, embedder, lexical, reranker)
     admission = Admission.of(settings)
     stack.push_async_callback(admission.close)
     chat_service = ChatService(settings, database, retriever, embedder, model)

@@ -160,6 +160,16 @@ class Settings(BaseSettings):
     )
 
     retrieve_chunks: Annotated[int, Field(ge=1, le=50)] = 8
+    reranker_model: str | None = Field(
+        default=None,
+        description="a cross-encoder that orders the best chunks anew: a local path or a hub name; unset means none",
+    )
+    rerank_chunks: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=30, description="how many of the best chunks the reranker looks at"
+    )
+    rerank_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=2.0, description="how long it may take; a question that it is late for keeps the order it had"
+    )
     query_expansion: Literal["off", "multi_query", "hypothetical_answer"] = Field(
         default="off",
         description="what the language model adds to a search: other wordings of the question, or an imagined answer",

@@ -98,6 +98,7 @@ class ChatService:
         regenerate_message_id: UUID | None = None,
         knowledge_base: str | None = None,
         filters: Filters = NO_FILTERS,
+        trace: bool = False,
         once: Once | None = None,
         said: str = "",
         channel: Channel = "chat",
@@ -170,6 +171,7 @@ class ChatService:
             refusal_score=self._refusal_score if found.refusal_score is None else found.refusal_score,
             prompt=found.prompt,
             filters=filters,
+            trace=trace,
             told=history,
             instruction=instruction,
         )
