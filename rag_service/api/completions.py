@@ -148,9 +148,10 @@ class Completion:
         return self._cut.reason or _REASONS.get(said, "stop")
 
     async def _usage(self) -> dict[str, int]:
-        """What the language model counted; where it did not, the client's messages and the answer as we count them."""
-        used = self._done.usage if self._done else {}
-        if used:
+        """What the language models counted; where they did not, or we cut the answer, the client's messages and the
+        answer as we count them."""
+        used = self._done.usage if self._done and self._cut.reason is None else {}
+        if used.get("total_tokens"):
             asked, said = used["input_tokens"], used["output_tokens"]
         else:
             prompt = "\n".join(message.content for message in self._asked.messages)

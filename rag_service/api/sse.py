@@ -12,7 +12,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.types import Message, Receive, Scope, Send
 
 from rag_service.api.serving import CONNECTION
-from rag_service.chat.events import Event, Failed
+from rag_service.chat.events import Delta, Event, Failed
 from rag_service.chat.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 # Line breaks to Unicode though not to SSE: readers that cut a stream with `str.splitlines` (httpx does) would
 # find half a frame. Inside JSON an escape means the same.
 _LINE_BREAKS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def frame(name: str, number: int, data: dict[str, Any]) -> bytes:
@@ -34,12 +35,13 @@ def frame(name: str, number: int, data: dict[str, Any]) -> bytes:
 
 def encoded(data: dict[str, Any]) -> str:
     """JSON that stays within one line of a stream."""
-    return json.dumps(data, ensure_ascii=False, default=str).translate(_LINE_BREAKS)
+    return _encode(data).translate(_LINE_BREAKS)
 
 
 def event_data(event: Event) -> dict[str, Any]:
     """An event as JSON's types."""
-    return asdict(event)
+    # Of a delta there is one a token, and nothing in it to be looked through.
+    return {"text": event.text} if isinstance(event, Delta) else asdict(event)
 
 
 REVOKED = Failed(

@@ -51,10 +51,13 @@ class ChatService:
     ) -> None:
         self._database = database
         count = model.tokens.count if model else estimate_tokens
-        self._memory = Memory(database, count, settings.history_tokens)
-        self._summaries = Summariser(
-            database, model, load_prompt(settings.prompts_dir, "summarise"), settings.history_tokens
-        )
+        prompts = {
+            name: load_prompt(settings.prompts_dir, name)
+            for name in ("question", "condense", "earlier", "instruction", "summarise")
+        }
+        frame = count(prompts["earlier"].message(summary="").text)
+        self._memory = Memory(database, count, settings.history_tokens, frame)
+        self._summaries = Summariser(database, model, prompts["summarise"], settings.history_tokens, frame)
         self._refusal_score = settings.refusal_score
         self.runs = LiveRuns(
             database,
@@ -69,10 +72,7 @@ class ChatService:
             retriever=retriever,
             embedder=embedder,
             model=model,
-            prompts={
-                name: load_prompt(settings.prompts_dir, name)
-                for name in ("question", "condense", "earlier", "instruction")
-            },
+            prompts=prompts,
             answer_prompts=answer_prompts,
             retrieve_chunks=settings.retrieve_chunks,
             context_tokens=settings.context_tokens,
@@ -98,6 +98,7 @@ class ChatService:
         regenerate_message_id: UUID | None = None,
         knowledge_base: str | None = None,
         filters: Filters = NO_FILTERS,
+        trace: bool = False,
         once: Once | None = None,
         said: str = "",
         channel: Channel = "chat",
@@ -166,6 +167,7 @@ class ChatService:
             refusal_score=self._refusal_score if found.refusal_score is None else found.refusal_score,
             prompt=found.prompt,
             filters=filters,
+            trace=trace,
             told=history,
             instruction=instruction,
         )

@@ -44,7 +44,7 @@ class DocumentService:
 
     async def knowledge_base(self, slug: str) -> KnowledgeBase:
         """Raises NotFound where there is none."""
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             return await KnowledgeBases(session).by_slug(slug)
 
     async def delete_knowledge_base(self, slug: str) -> None:

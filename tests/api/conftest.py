@@ -57,6 +57,7 @@ async def _serving(settings: Settings) -> AsyncIterator[Server]:
         app,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=2,
         timeout_keep_alive=600,  # the tests' client lives as long: none finds its connection just closed
     )
@@ -102,6 +103,7 @@ async def _on_a_database_of_its_own(
                 secret_key=SecretStr(SECRET),
                 state_dir=state,
                 refusal_score=0.03,
+                model_rest_seconds=0,  # what one test makes of the model, the next must not find
                 **settings,
             )
         ) as server:
@@ -117,7 +119,9 @@ async def quoting(
 ) -> AsyncIterator[Server]:
     """A server without a language model. `default` knows about the moon."""
     state = tmp_path_factory.mktemp("quoting")
-    async with _on_a_database_of_its_own(postgres, chroma, state) as server:
+    # Tests of who may what ask more often, and are refused more often, than anybody would in a minute.
+    unlimited = {"limit_failures_per_minute": 0, "limit_visitor_requests_per_minute": 0}
+    async with _on_a_database_of_its_own(postgres, chroma, state, **unlimited) as server:
         yield server
 
 

@@ -174,6 +174,12 @@ async def test_a_visitor_of_a_page_has_no_access(quoting: Server) -> None:
             assert "access-control-allow-origin" not in answer.headers
 
 
+async def check_healthy(server: Server, model_server: ModelServer) -> None:
+    """The next turn is a normal one."""
+    model_server.reset()
+    assert (await ask(server))["rag"]["degraded"] is False
+
+
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.STREAM_ERROR, Fault.NO_DONE])
 async def test_a_model_that_fails_in_mid_stream_is_an_error_and_never_a_stop(
     generating: Server, model_server: ModelServer, fault: Fault
@@ -192,8 +198,11 @@ async def test_a_model_that_fails_in_mid_stream_is_an_error_and_never_a_stop(
                 read.append(chunk.choices[0].delta.content)
         assert "".join(piece or "" for piece in read).startswith("The moon")
         assert raised.value.code == error["code"]
+        await check_healthy(generating, model_server)  # one more failure, and the model would be left alone
+        model_server.reply(Reply("The moon is basalt and more [1].", fault=fault, after_tokens=3))
         with pytest.raises(openai.InternalServerError):
             await client.chat.completions.create(**ASKED)
+    await check_healthy(generating, model_server)
 
 
 async def test_a_model_that_does_not_answer_is_stood_in_for_by_quotes(
@@ -202,6 +211,7 @@ async def test_a_model_that_does_not_answer_is_stood_in_for_by_quotes(
     model_server.reply(Reply(""))
     proof = (await ask(generating))["rag"]
     assert (proof["degraded"], proof["answered_by"]) == (True, "extractive")
+    await check_healthy(generating, model_server)
 
 
 @pytest.mark.parametrize("streamed", [True, False])

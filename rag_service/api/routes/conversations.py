@@ -11,7 +11,7 @@ from rag_service.api.schemas.chat import ConversationOut
 from rag_service.api.schemas.conversations import ConversationChange, ErasedOut, Words
 from rag_service.db.models import Channel
 from rag_service.db.repositories.conversations import Conversations
-from rag_service.db.repositories.people import erase
+from rag_service.db.repositories.people import erase_conversations
 
 router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=ProtectedRoute)
 
@@ -37,9 +37,9 @@ async def list_conversations(
 
 @router.delete("")
 async def delete_all_conversations(principal: Visitor, services: Svc) -> ErasedOut:
-    """Erase all that is kept of you: your conversations, their messages, your feedback."""
+    """Erase all your conversations with their messages and your feedback. The second time nothing is left to be."""
     async with services.database.transaction() as session:
-        return ErasedOut.model_validate(await erase(session, principal.subject))
+        return ErasedOut.model_validate(await erase_conversations(session, principal.subject))
 
 
 @router.get("/{conversation_id}")

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from rag_service.db.models import Channel, Conversation, KnowledgeBase, Message, MessageState, Role, new_id
+from rag_service.db.repositories.branches import no_such_message
 from rag_service.errors import NotFound
 
 SEARCHED = 2000
@@ -139,7 +140,7 @@ class Conversations:
             .where(Message.id == message_id, Conversation.owner == self._owner)
         )
         if found is None:
-            raise NotFound("There is no such message.", code="message_not_found")
+            raise no_such_message()
         return found
 
     async def leading_to(self, message_id: UUID, *, newest: int) -> list[Message]:
@@ -222,7 +223,9 @@ def _says(words: str) -> ColumnElement[bool]:
     wanted = unicodedata.normalize("NFKC", words)
 
     def holds(column: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-        return func.normalize(column, text("NFKC")).icontains(wanted, autoescape=True)
+        # Normalising takes most of the time, and plain letters have no second form.
+        text_of = column if wanted.isascii() else func.normalize(column, text("NFKC"))
+        return text_of.icontains(wanted, autoescape=True)
 
     said = exists().where(Message.conversation_id == Conversation.id, holds(Message.content))
     return or_(holds(Conversation.title), said)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,6 +22,11 @@ def no_such(slug: str) -> NotFound:
     )
 
 
+_BY_SLUG = select(KnowledgeBase).where(
+    KnowledgeBase.slug == bindparam("slug"), KnowledgeBase.deleted_at.is_(None)
+)
+
+
 class KnowledgeBases:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -32,9 +37,7 @@ class KnowledgeBases:
         Raises:
             NotFound: there is none.
         """
-        found = await self._session.scalar(
-            select(KnowledgeBase).where(KnowledgeBase.slug == slug, KnowledgeBase.deleted_at.is_(None))
-        )
+        found = await self._session.scalar(_BY_SLUG, {"slug": slug})
         if found is None:
             raise no_such(slug)
         return found
