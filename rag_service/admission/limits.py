@@ -133,7 +133,12 @@ class Limits:
         return self._allowance(principal).tokens > 0
 
     def _allowance(self, principal: Principal) -> Allowance:
-        return {"visitor": self.visitor, "chat": self.chat, "admin": self.admin}[principal.role]
+        return {
+            "visitor": self.visitor,
+            "chat": self.chat,
+            "evaluator": self.chat,
+            "admin": self.admin,
+        }[principal.role]
 
     def _callers(self, principal: Principal, address: str) -> Iterator[tuple[str, Allowance]]:
         """Whom a request is counted for, and what each may use."""
