@@ -155,6 +155,9 @@ class Settings(BaseSettings):
         description="signs what is told: `whsec_` and Base64, or any text of 24 characters or more",
     )
 
+    audit_days: Annotated[int, Field(ge=1)] = Field(
+        default=365, description="how long the audit log tells what an admin did"
+    )
     keep_quotes: bool = Field(
         default=False, description="whether stored answers keep what they quote of a document that is erased"
     )

@@ -9,7 +9,7 @@ from sqlalchemy import Integer, Uuid, delete, func, literal, select, text, updat
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag_service.db.models import StoredEvents, StoredRun
+from rag_service.db.models import Conversation, StoredEvents, StoredRun
 
 STOP_CHANNEL = "run_stop"
 CLEAN_AT_ONCE = 1000
@@ -52,7 +52,11 @@ class Runs:
     async def get(self, run_id: UUID, owner: str) -> StoredRun | None:
         """A run of this caller's; None where there is none, be it another's."""
         return await self._session.scalar(
-            select(StoredRun).where(StoredRun.id == run_id, StoredRun.owner == owner)
+            select(StoredRun)
+            .join(
+                Conversation, Conversation.id == StoredRun.conversation_id
+            )  # which is in the caller's scope
+            .where(StoredRun.id == run_id, StoredRun.owner == owner)
         )
 
     async def store(self, batches: Sequence[Batch]) -> None:
@@ -95,7 +99,12 @@ class Runs:
         """Have whoever makes it stop a run of this caller's. False where there is none under way."""
         found = await self._session.scalar(
             update(StoredRun)
-            .where(StoredRun.id == run_id, StoredRun.owner == owner, StoredRun.ended_at.is_(None))
+            .where(
+                StoredRun.id == run_id,
+                StoredRun.owner == owner,
+                StoredRun.ended_at.is_(None),
+                StoredRun.conversation_id.in_(select(Conversation.id)),  # those in the caller's scope
+            )
             .values(stop_requested=True)
             .returning(StoredRun.id)
         )
