@@ -118,11 +118,6 @@ async def _authenticate(request: Request) -> Principal:
     return await services.keys.authenticate(authorization)
 
 
-def address_of(request: Request) -> str:
-    """The address that asks: the connection's, or what a trusted proxy says it is."""
-    return request.client.host if request.client else ""
-
-
 async def still_valid(services: Services, principal: Principal) -> bool:
     """Whether what proved a principal would still prove it: what a stream asks while it lasts.
 
@@ -148,6 +143,11 @@ def _enter(request: Request, principal: Principal) -> None:
     )
 
 
+def address_of(request: Request) -> str:
+    """The address that asks: the connection's, or what a trusted proxy says it is."""
+    return request.client.host if request.client else ""
+
+
 def own_origin(request: Request) -> str:
     """The origin that this request reached us at, as a browser would name it."""
     return f"{request.url.scheme}://{request.url.netloc}"
@@ -164,9 +164,9 @@ class ProtectedRoute(APIRoute):
 
         async def prove_then_handle(request: Request) -> Response:
             principal = request.state.principal = await requires.prove(request)
+            _enter(request, principal)
             services = get_services(request)
             standing = await services.admission.limits.take_request(principal, address_of(request))
-            _enter(request, principal)
             await self.before_body(request)
             response = await handle(request)
             if isinstance(response, EventSourceResponse):

@@ -124,7 +124,9 @@ async def quoting(
 ) -> AsyncIterator[Server]:
     """A server without a language model. `default` knows about the moon."""
     state = tmp_path_factory.mktemp("quoting")
-    async with _on_a_database_of_its_own(postgres, chroma, state) as server:
+    # Tests of who may what ask more often, and are refused more often, than anybody would in a minute.
+    unlimited = {"limit_failures_per_minute": 0, "limit_visitor_requests_per_minute": 0}
+    async with _on_a_database_of_its_own(postgres, chroma, state, **unlimited) as server:
         yield server
 
 
