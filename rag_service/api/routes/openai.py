@@ -16,15 +16,15 @@ _starting = APIRouter(tags=["OpenAI's protocol"], route_class=turns.TurnRoute)
 
 
 @router.get("/models")
-async def list_models(principal: Chatter, services: Svc) -> ModelList:
+async def list_models(_: Chatter, services: Svc) -> ModelList:
     """The knowledge bases that you may ask, as models."""
-    return ModelList(data=[ModelOut.of(base) for base in await services.chat.askable(principal)])
+    return ModelList(data=[ModelOut.of(base) for base in await services.chat.askable()])
 
 
 @router.get("/models/{model}")
-async def get_model(model: str, principal: Chatter, services: Svc) -> ModelOut:
+async def get_model(model: str, _: Chatter, services: Svc) -> ModelOut:
     """One of them."""
-    for base in await services.chat.askable(principal):
+    for base in await services.chat.askable():
         if base.slug == model:
             return ModelOut.of(base)
     raise _no_model(model)
