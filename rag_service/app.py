@@ -20,6 +20,7 @@ from rag_service.api.deps import Services
 from rag_service.api.in_flight import InFlight
 from rag_service.api.middleware import BodyLimit, RequestContext
 from rag_service.api.routes import (
+    audit,
     chat,
     conversations,
     documents,
@@ -28,6 +29,7 @@ from rag_service.api.routes import (
     feedback,
     health,
     jobs,
+    keys,
     knowledge_bases,
     messages,
     openai,
@@ -122,6 +124,8 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
         jobs,
         search,
         urls,
+        keys,
+        audit,
     ):
         app.include_router(module.router, prefix=API)
     app.include_router(embeds.public, prefix=API)
@@ -172,8 +176,8 @@ async def _build(
     )
     stack.push_async_callback(database.close)
     await migrate(database)
-    keys = KeyService(database, settings.secret())
-    await keys.ensure_admin(settings)
+    key_service = KeyService(database, settings.secret())
+    await key_service.ensure_admin(settings)
     startup.waiting_for = "loading the embedding model"
     embedder, model = await loading, await model_loading
     async with database.transaction() as session:
@@ -197,7 +201,7 @@ async def _build(
     return Services(
         settings=settings,
         database=database,
-        keys=keys,
+        keys=key_service,
         embeds=EmbedService(database, settings.secret(), home=settings.offers_home_chat),
         chat=chat_service,
         documents=DocumentService(database, blobs),

@@ -155,6 +155,9 @@ class Settings(BaseSettings):
         description="signs what is told: `whsec_` and Base64, or any text of 24 characters or more",
     )
 
+    audit_days: Annotated[int, Field(ge=1)] = Field(
+        default=365, description="how long the audit log tells what an admin did"
+    )
     keep_quotes: bool = Field(
         default=False, description="whether stored answers keep what they quote of a document that is erased"
     )
@@ -184,6 +187,9 @@ class Settings(BaseSettings):
     answer_tokens: Annotated[int, Field(ge=16)] = 1000
     model_first_token_seconds: Annotated[float, Field(gt=0)] = 30.0
     model_token_seconds: Annotated[float, Field(gt=0)] = 30.0
+    model_rest_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=30.0, description="how long a model is left alone that failed three times running"
+    )
     model_total_seconds: Annotated[float, Field(gt=0)] = Field(
         default=300.0, description="longest that an answer may take, whichever models are asked for it"
     )

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from rag_service.api.deps import Admin, ProtectedRoute, Svc
+from rag_service.api.deps import Evaluator, ProtectedRoute, Svc
 from rag_service.api.schemas.knowledge import SearchAnswer, SearchHit, SearchRequest
 from rag_service.api.schemas.traces import TraceOut
 from rag_service.db.repositories.filters import NO_FILTERS
@@ -12,7 +12,7 @@ router = APIRouter(tags=["search"], route_class=ProtectedRoute)
 
 
 @router.post("/search", response_model=SearchAnswer)
-async def search(body: SearchRequest, _: Admin, services: Svc) -> Response:
+async def search(body: SearchRequest, _: Evaluator, services: Svc) -> Response:
     """The chunks that answer a question best, by words and by meaning; of the documents that pass the filters, where
     there are any. With `trace`, how each was found and what was left out."""
     knowledge_base = await services.documents.knowledge_base(body.knowledge_base)
