@@ -5,12 +5,14 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from rag_service.api import turns
 from rag_service.api.completions import Completion, CompletionStream
 from rag_service.api.deps import Chatter, ProtectedRoute, Svc, own_origin
 from rag_service.api.schemas.openai import CompletionRequest, ModelList, ModelOut
 from rag_service.errors import NotFound
 
 router = APIRouter(prefix="/v1", tags=["OpenAI's protocol"], route_class=ProtectedRoute)
+_starting = APIRouter(route_class=turns.TurnRoute)
 
 
 @router.get("/models")
@@ -28,20 +30,24 @@ async def get_model(model: str, principal: Chatter, services: Svc) -> ModelOut:
     raise _no_model(model)
 
 
-@router.post("/chat/completions", response_model=None)
+@_starting.post("/chat/completions", response_model=None)
 async def complete_chat(
     request: Request, body: CompletionRequest, principal: Chatter, services: Svc
 ) -> Response | dict[str, Any]:
     """One turn: the last message is the question, those before it are its history, and system messages are wishes for
     the answer. Citations come as `annotations`, and with all that proves them in `rag`."""
     try:
-        run = await services.chat.begin(
-            principal,
-            body.question,
-            knowledge_base=body.model,
-            channel="openai",
-            history=body.history,
-            instruction=body.instruction,
+        run = await turns.begin(
+            request,
+            services,
+            lambda: services.chat.begin(
+                principal,
+                body.question,
+                knowledge_base=body.model,
+                channel="openai",
+                history=body.history,
+                instruction=body.instruction,
+            ),
         )
     except NotFound as error:
         raise _no_model(body.model) from error
@@ -76,3 +82,6 @@ def _no_model(model: str) -> NotFound:
         f"The model {model!r} does not exist, or is not for your key. GET /v1/models lists those you may ask.",
         code="model_not_found",
     )
+
+
+router.include_router(_starting)
