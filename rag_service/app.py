@@ -20,6 +20,7 @@ from rag_service.api.deps import Services
 from rag_service.api.in_flight import InFlight
 from rag_service.api.middleware import BodyLimit, RequestContext
 from rag_service.api.routes import (
+    audit,
     chat,
     conversations,
     documents,
@@ -28,6 +29,7 @@ from rag_service.api.routes import (
     feedback,
     health,
     jobs,
+    keys,
     knowledge_bases,
     messages,
     openai,
@@ -53,6 +55,7 @@ from rag_service.errors import RagError
 from rag_service.knowledge.embeddings import Embedder, load_embedder
 from rag_service.knowledge.lexical import TantivyIndex
 from rag_service.knowledge.lexical_follower import LexicalFollower
+from rag_service.knowledge.reranking import load_reranker
 from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.vectors import ChromaIndex
 from rag_service.settings import Settings
@@ -121,6 +124,8 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
         jobs,
         search,
         urls,
+        keys,
+        audit,
     ):
         app.include_router(module.router, prefix=API)
     app.include_router(embeds.public, prefix=API)
@@ -145,7 +150,8 @@ async def _start(
     try:
         startup.services = await _build(settings, load, startup, stack)
         logger.info("api ready", extra={"answers_with": settings.answers_with})
-        # The first batch is slow: better now than with the first question that is answered by quoting.
+        # The first question and the first batch are slow: better now than with the first that somebody asks.
+        await startup.services.embedder.embed_question("warm up")
         await startup.services.embedder.embed_texts(["warm up"])
     except RagError as error:
         startup.failure, startup.waiting_for = error, error.detail
@@ -170,8 +176,8 @@ async def _build(
     )
     stack.push_async_callback(database.close)
     await migrate(database)
-    keys = KeyService(database, settings.secret())
-    await keys.ensure_admin(settings)
+    key_service = KeyService(database, settings.secret())
+    await key_service.ensure_admin(settings)
     startup.waiting_for = "loading the embedding model"
     embedder, model = await loading, await model_loading
     async with database.transaction() as session:
@@ -183,7 +189,10 @@ async def _build(
     stack.push_async_callback(lexical.close)
     follower = LexicalFollower(database, lexical)
     await stack.enter_async_context(follower.running())
-    retriever = Retriever(database, vectors, embedder, lexical)
+    reranker = await asyncio.to_thread(load_reranker, settings)
+    if reranker is not None:
+        stack.callback(reranker.close)
+    retriever = Retriever(database, vectors, embedder, lexical, reranker)
     admission = Admission.of(settings)
     stack.push_async_callback(admission.close)
     chat_service = ChatService(settings, database, retriever, embedder, model)
@@ -192,7 +201,7 @@ async def _build(
     return Services(
         settings=settings,
         database=database,
-        keys=keys,
+        keys=key_service,
         embeds=EmbedService(database, settings.secret(), home=settings.offers_home_chat),
         chat=chat_service,
         documents=DocumentService(database, blobs),

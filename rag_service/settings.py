@@ -155,11 +155,24 @@ class Settings(BaseSettings):
         description="signs what is told: `whsec_` and Base64, or any text of 24 characters or more",
     )
 
+    audit_days: Annotated[int, Field(ge=1)] = Field(
+        default=365, description="how long the audit log tells what an admin did"
+    )
     keep_quotes: bool = Field(
         default=False, description="whether stored answers keep what they quote of a document that is erased"
     )
 
     retrieve_chunks: Annotated[int, Field(ge=1, le=50)] = 8
+    reranker_model: str | None = Field(
+        default=None,
+        description="a cross-encoder that orders the best chunks anew: a local path or a hub name; unset means none",
+    )
+    rerank_chunks: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=30, description="how many of the best chunks the reranker looks at"
+    )
+    rerank_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=2.0, description="how long it may take; a question that it is late for keeps the order it had"
+    )
     query_expansion: Literal["off", "multi_query", "hypothetical_answer"] = Field(
         default="off",
         description="what the language model adds to a search: other wordings of the question, or an imagined answer",
@@ -174,6 +187,9 @@ class Settings(BaseSettings):
     answer_tokens: Annotated[int, Field(ge=16)] = 1000
     model_first_token_seconds: Annotated[float, Field(gt=0)] = 30.0
     model_token_seconds: Annotated[float, Field(gt=0)] = 30.0
+    model_rest_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=30.0, description="how long a model is left alone that failed three times running"
+    )
     model_total_seconds: Annotated[float, Field(gt=0)] = Field(
         default=300.0, description="longest that an answer may take, whichever models are asked for it"
     )

@@ -174,6 +174,10 @@ class CompletionStream(sse.TurnStream):
     def __init__(self, completion: Completion, *, send_seconds: float) -> None:
         super().__init__(completion.run, send_seconds=send_seconds, frames=_frames(completion))
 
+    def revoke(self, number: int) -> bytes:
+        self._run.stop()
+        return _frame(openai_errors.body(401, sse.REVOKED.code, sse.REVOKED.detail))
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)

@@ -2,19 +2,24 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from fastapi.sse import EventSourceResponse
 
 from rag_service.admission.counting import Standing
 from rag_service.admission.desk import Admission
 from rag_service.api.problems import rate_limit
+from rag_service.api.sse import TurnStream, revoked
+from rag_service.api.watching import while_valid
 from rag_service.auth.embeds import EmbedService
 from rag_service.auth.principal import Principal, Role
 from rag_service.auth.service import KeyService
 from rag_service.chat.service import ChatService
+from rag_service.db.caller import Caller, caller
 from rag_service.db.engine import Database
 from rag_service.db.repositories.idempotency import Once
 from rag_service.documents.service import DocumentService
@@ -95,6 +100,7 @@ class Requires:
 
 
 Admin = Annotated[Principal, Depends(Requires("admin"))]
+Evaluator = Annotated[Principal, Depends(Requires("evaluator"))]
 Chatter = Annotated[Principal, Depends(Requires("chat"))]
 Visitor = Annotated[Principal, Depends(Requires("visitor"))]
 
@@ -117,6 +123,31 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
+async def still_valid(services: Services, principal: Principal) -> bool:
+    """Whether what proved a principal would still prove it: what a stream asks while it lasts.
+
+    Raises:
+        DatabaseUnavailable
+    """
+    if principal.role == "visitor":
+        return await services.embeds.still_valid(principal)
+    return await services.keys.still_valid(principal)
+
+
+def _enter(request: Request, principal: Principal) -> None:
+    """From here on the request's queries see what its caller may, and the audit log says who it was."""
+    caller.set(
+        Caller(
+            principal.subject,
+            principal.scope,
+            key_prefix=principal.credential.prefix,
+            key_name=principal.credential.name,
+            request_id=request.state.request_id,
+            ip=address_of(request),
+        )
+    )
+
+
 def own_origin(request: Request) -> str:
     """The origin that this request reached us at, as a browser would name it."""
     return f"{request.url.scheme}://{request.url.netloc}"
@@ -133,10 +164,16 @@ class ProtectedRoute(APIRoute):
 
         async def prove_then_handle(request: Request) -> Response:
             principal = request.state.principal = await requires.prove(request)
-            limits = get_services(request).admission.limits
-            standing = await limits.take_request(principal, address_of(request))
+            services = get_services(request)
+            standing = await services.admission.limits.take_request(principal, address_of(request))
+            _enter(request, principal)
             await self.before_body(request)
-            return _telling(standing, await handle(request))
+            response = await handle(request)
+            if isinstance(response, EventSourceResponse):
+                valid = partial(still_valid, services, principal)
+                revoke = response.revoke if isinstance(response, TurnStream) else revoked
+                response.body_iterator = while_valid(response.body_iterator, valid, revoke)
+            return _telling(standing, response)
 
         return prove_then_handle
 

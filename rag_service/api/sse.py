@@ -12,7 +12,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.types import Message, Receive, Scope, Send
 
 from rag_service.api.serving import CONNECTION
-from rag_service.chat.events import Delta, Event
+from rag_service.chat.events import Delta, Event, Failed
 from rag_service.chat.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,18 @@ def event_data(event: Event) -> dict[str, Any]:
     return {"text": event.text} if isinstance(event, Delta) else asdict(event)
 
 
+REVOKED = Failed(
+    "credential_revoked",
+    "The key or the chat that this stream was begun with was revoked, or has ended.",
+    retryable=False,
+)
+
+
+def revoked(number: int) -> bytes:
+    """The end of a stream whose credential counts no more."""
+    return frame(REVOKED.name, number, event_data(REVOKED))
+
+
 class TurnStream(EventSourceResponse):
     """A turn's events behind the one numbered `after`.
 
@@ -62,6 +74,12 @@ class TurnStream(EventSourceResponse):
         super().__init__(frames or _turn_frames(run, after), headers=HEADERS)
         self._run = run
         self._send_seconds = send_seconds
+
+    def revoke(self, number: int) -> bytes:
+        """End the turn, as far as it is made here, since whoever asked may not be told any more; the frame that says
+        so."""
+        self._run.stop()
+        return revoked(number)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_time(message: Message) -> None:

@@ -20,15 +20,16 @@ from uuid import UUID
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, merge_message_runs
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
-from rag_service.chat import extractive
+from rag_service.chat import extractive, surroundings
 from rag_service.chat.citations import CitationStream
-from rag_service.chat.events import Citation, Delta, Done, Event, Source, Sources
+from rag_service.chat.events import Citation, Delta, Done, Event, Source, Sources, Traced
 from rag_service.chat.expansion import Expansion
 from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import Remembered, inert, transcript
 from rag_service.chat.prompts import Prompt
 from rag_service.chat.support import is_claimed, unsupported
 from rag_service.chat.usage import Call, usage_of
+from rag_service.db.repositories.chunks import ReadableChunk
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge import refusal
@@ -36,6 +37,7 @@ from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.retriever import NOTHING, Retrieval, Retriever
 from rag_service.knowledge.selection import Hit
 from rag_service.knowledge.tokens import estimate_tokens
+from rag_service.knowledge.trace import Trace
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +106,7 @@ class Turn:
     record: Record
     refusal_score: float
     prompt: str = "answer"
+    trace: bool = False
     filters: Filters = NO_FILTERS
     told: Sequence[BaseMessage] | None = None
     instruction: str = ""
@@ -202,9 +205,12 @@ class Answering:
     async def _answer(self, turns: AsyncIterator[Turn]) -> AsyncIterator[tuple[Turn, Event]]:
         async for turn in turns:
             # Decided by what was found, before a model is asked: its own word on it costs time, and is less sure.
-            refused = await self._answerable(turn) < turn.refusal_score
-            sources = [] if refused else self._sources(turn.found.hits)
+            likely = await self._answerable(turn)
+            refused = likely < turn.refusal_score
+            sources = [] if refused else await self._surrounded(turn)
             yield turn, Sources(sources)
+            if turn.trace:
+                yield turn, _traced(turn, likely)
             async with aclosing(self._text(turn, sources)) as events:
                 async for event in events:
                     yield turn, event
@@ -269,17 +275,36 @@ class Answering:
         sources: list[Source] = []
         spent = 0
         for hit in hits:
-            source = _source(len(sources) + 1, hit)
+            source = _source(len(sources) + 1, hit.source, hit.score)
             spent += count(as_text([source]))
             if sources and spent > self.context_tokens:
                 break
             sources.append(source)
         return sources
 
+    async def _surrounded(self, turn: Turn) -> list[Source]:
+        """The sources of the turn, and for a model what stands next to them, as far as there is room."""
+        sources = self._sources(turn.found.hits)
+        if self.model is None:
+            return sources
+        before, count = time.perf_counter(), self.model.tokens.count
+        near = await self.retriever.neighbours(turn.knowledge_base_id, turn.found.hits[: len(sources)])
+        turn.record.timings["neighbours"] = 1000 * (time.perf_counter() - before)
+        return surroundings.widened(
+            sources,
+            [(_source(0, one.source, 0.0), one.of) for one in near],
+            lambda source: count(as_text([source])),
+            self.context_tokens,
+        )
+
     async def _quote(self, turn: Turn, sources: Sequence[Source]) -> AsyncGenerator[Event, None]:
         before = time.perf_counter()
         quotes = await extractive.best_sentences(
-            turn.query, sources, self.embedder, turn.found.frequencies, terms=turn.found.terms
+            turn.query,
+            surroundings.found_itself(sources),
+            self.embedder,
+            turn.found.frequencies,
+            terms=turn.found.terms,
         )
         turn.record.timings["quote"] = 1000 * (time.perf_counter() - before)
         for event in extractive.answer(turn.question, quotes):
@@ -297,7 +322,7 @@ class Answering:
             rules,
             *(prompt.message(summary=inert(turn.summary)) for prompt in earlier),
             *turn.history,
-            question.message(sources=as_text(sources), question=turn.question),
+            question.message(sources=as_text(surroundings.in_reading_order(sources)), question=turn.question),
         ]
         if earlier:
             messages = merge_message_runs(messages)  # some models insist that user and assistant alternate
@@ -331,19 +356,30 @@ class Answering:
         return self.answer_prompts.get(turn.prompt, self.answer_prompts["answer"])
 
 
-def _source(number: int, hit: Hit) -> Source:
-    chunk = hit.source.chunk
+def _traced(turn: Turn, likely: float) -> Traced:
+    return Traced(
+        hits=[Trace.of(hit) for hit in turn.found.all],
+        query=turn.query,
+        answerable=likely if turn.found.hits else None,
+        refusal_score=turn.refusal_score,
+        timings=rounded(turn.record.timings),
+    )
+
+
+def _source(number: int, found: ReadableChunk, score: float) -> Source:
+    chunk = found.chunk
     return Source(
         number=number,
-        document_id=hit.source.document_id,
+        document_id=found.document_id,
         chunk_id=chunk.id,
-        filename=hit.source.filename,
-        title=hit.source.title,
+        filename=found.filename,
+        title=found.title,
         headings=chunk.headings,
         page=chunk.page,
-        score=round(hit.found.fused, 4),
+        score=round(score, 4),
         text=chunk.text,
         context=chunk.context,
+        ordinal=chunk.ordinal,
     )
 
 

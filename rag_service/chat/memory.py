@@ -35,11 +35,12 @@ class Remembered:
 
 @dataclass(frozen=True)
 class Memory:
-    """What questions follow on from, within `budget` tokens."""
+    """What questions follow on from, within `budget` tokens. `frame` are those that stand around a summary."""
 
     database: Database
     count: Count
     budget: int
+    frame: int = 0
 
     async def before(self, owner: str, answer_id: UUID) -> Remembered:
         """What is remembered for an answer that is about to be made: what stands on its own branch, nothing else.
@@ -55,7 +56,8 @@ class Memory:
             summary = await Summaries(session, owner).newest_before(answer_id)
         if summary is None:
             return Remembered(window(messages, self.count, self.budget))
-        return Remembered(window(messages, self.count, self.budget - summary.tokens), summary.text)
+        left = self.budget - summary.tokens - self.frame
+        return Remembered(window(messages, self.count, left), summary.text)
 
 
 def split(messages: Sequence[Message], count: Count, budget: int) -> tuple[list[Message], list[Message]]:

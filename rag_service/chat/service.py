@@ -25,7 +25,7 @@ from rag_service.db.repositories.branches import Branches
 from rag_service.db.repositories.conversations import Conversations
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.db.repositories.idempotency import Answer, Once
-from rag_service.db.repositories.knowledge_bases import KnowledgeBases, no_such
+from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.db.repositories.runs import Runs
 from rag_service.errors import InvalidInput, NotFound
 from rag_service.knowledge.embeddings import Embedder
@@ -51,10 +51,13 @@ class ChatService:
     ) -> None:
         self._database = database
         count = model.tokens.count if model else estimate_tokens
-        self._memory = Memory(database, count, settings.history_tokens)
-        self._summaries = Summariser(
-            database, model, load_prompt(settings.prompts_dir, "summarise"), settings.history_tokens
-        )
+        prompts = {
+            name: load_prompt(settings.prompts_dir, name)
+            for name in ("question", "condense", "earlier", "instruction", "summarise")
+        }
+        frame = count(prompts["earlier"].message(summary="").text)
+        self._memory = Memory(database, count, settings.history_tokens, frame)
+        self._summaries = Summariser(database, model, prompts["summarise"], settings.history_tokens, frame)
         self._refusal_score = settings.refusal_score
         self.runs = LiveRuns(
             database,
@@ -69,10 +72,7 @@ class ChatService:
             retriever=retriever,
             embedder=embedder,
             model=model,
-            prompts={
-                name: load_prompt(settings.prompts_dir, name)
-                for name in ("question", "condense", "earlier", "instruction")
-            },
+            prompts=prompts,
             answer_prompts=answer_prompts,
             retrieve_chunks=settings.retrieve_chunks,
             context_tokens=settings.context_tokens,
@@ -98,6 +98,7 @@ class ChatService:
         regenerate_message_id: UUID | None = None,
         knowledge_base: str | None = None,
         filters: Filters = NO_FILTERS,
+        trace: bool = False,
         once: Once | None = None,
         said: str = "",
         channel: Channel = "chat",
@@ -124,17 +125,13 @@ class ChatService:
             raise InvalidInput(
                 "A message to follow or to answer anew needs the conversation_id of its conversation."
             )
-        if knowledge_base is not None and not _may_ask(principal, knowledge_base):
-            raise no_such(knowledge_base)
         run_id = new_id()
         once = once or Once(principal.subject, None)
         async with self._database.transaction() as session:
             await once.claim(session, said)
             conversations = Conversations(session, principal.subject)
             if conversation_id is None:
-                found = await KnowledgeBases(session).by_slug(
-                    knowledge_base or principal.knowledge_base or "default"
-                )
+                found = await KnowledgeBases(session).asked(knowledge_base)
                 conversation = await conversations.start(found.id, _title(question or ""), channel)
             else:
                 conversation = await conversations.get(conversation_id, keep=True)
@@ -170,6 +167,7 @@ class ChatService:
             refusal_score=self._refusal_score if found.refusal_score is None else found.refusal_score,
             prompt=found.prompt,
             filters=filters,
+            trace=trace,
             told=history,
             instruction=instruction,
         )
@@ -192,11 +190,11 @@ class ChatService:
         async for event in self._chain.astream(turn):
             yield event
 
-    async def askable(self, principal: Principal) -> list[KnowledgeBase]:
-        """The knowledge bases that a principal may ask, by slug."""
+    async def askable(self) -> list[KnowledgeBase]:
+        """The knowledge bases that the caller may ask, by slug."""
         async with self._database.transaction() as session:
             rows = await KnowledgeBases(session).all_with_counts()
-        return [found for found, _ in rows if _may_ask(principal, found.slug)]
+        return [found for found, _ in rows]
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text as the language model counts them, or an upper estimate."""
@@ -213,10 +211,6 @@ class ChatService:
     async def close(self) -> None:
         """Leave summaries that are not made yet for later."""
         await self._summaries.close()
-
-
-def _may_ask(principal: Principal, slug: str) -> bool:
-    return principal.knowledge_base in (None, slug)
 
 
 def _title(question: str) -> str:

@@ -146,6 +146,10 @@ async def test_a_slot_is_free_again_however_its_turn_ends(serve: Serve, model_se
 
         async with asking(caller), asking(caller):
             check_limited(await caller.post("/api/v1/chat", json=QUESTION), "too_many_runs")
+            wanted = {"model": "default", "messages": [{"role": "user", "content": QUESTION["message"]}]}
+            by_openai = await caller.post("/v1/chat/completions", json=wanted)
+            assert (by_openai.status_code, by_openai.json()["error"]["code"]) == (429, "too_many_runs")
+            assert by_openai.headers["retry-after"] == "5"
             assert (await caller.get("/api/v1/conversations")).status_code == 200
             async with asking(other):
                 pass

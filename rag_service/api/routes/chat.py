@@ -9,11 +9,12 @@ from fastapi import APIRouter, Header, Request, Response
 from rag_service.api import sse, turns
 from rag_service.api.deps import AskedOnce, ProtectedRoute, Svc, Visitor
 from rag_service.api.schemas.chat import ChatAnswer, ChatRequest, CitationOut, SourceOut
-from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources
+from rag_service.api.schemas.traces import TurnTrace
+from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources, Traced
 from rag_service.chat.runs import Run
 from rag_service.db.repositories.filters import NO_FILTERS
 from rag_service.db.repositories.idempotency import Repeated
-from rag_service.errors import RagError, Unavailable, kind_of
+from rag_service.errors import Forbidden, RagError, Unavailable, kind_of
 
 router = APIRouter(tags=["chat"], route_class=ProtectedRoute)
 _starting = APIRouter(tags=["chat"], route_class=turns.TurnRoute)
@@ -31,6 +32,8 @@ async def chat(
     Nothing is overwritten: `parent_message_id` begins a branch behind an earlier answer, which is also how a question
     is worded anew, and `regenerate_message_id` has a question answered once more.
     """
+    if body.trace and not principal.may("admin"):
+        raise Forbidden("How sources were found is told to admins only; ask without `trace`.")
     try:
         run = await turns.begin(
             request,
@@ -43,6 +46,7 @@ async def chat(
                 regenerate_message_id=body.regenerate_message_id,
                 knowledge_base=body.knowledge_base,
                 filters=body.filters.to_filters() if body.filters else NO_FILTERS,
+                trace=body.trace,
                 once=once,
                 said=f"chat {body.model_dump_json(exclude={'stream'}, exclude_unset=True)}",
             ),
@@ -84,11 +88,14 @@ async def _whole(run: Run) -> ChatAnswer:
     text: list[str] = []
     sources: list[Source] = []
     citations: list[Citation] = []
+    trace: TurnTrace | None = None
     async with aclosing(run.follow()) as events:
         async for _, event in events:
             match event:
                 case Sources(found):
                     sources = list(found)
+                case Traced():
+                    trace = TurnTrace.model_validate(event)
                 case Delta(piece):
                     text.append(piece)
                 case Citation():
@@ -109,5 +116,6 @@ async def _whole(run: Run) -> ChatAnswer:
                         unsupported=list(event.unsupported),
                         usage=event.usage,
                         timings=event.timings,
+                        trace=trace,
                     )
     raise RagError("The turn ended without an end.")

@@ -12,19 +12,19 @@ from rag_service.api.schemas.openai import CompletionRequest, ModelList, ModelOu
 from rag_service.errors import NotFound
 
 router = APIRouter(prefix="/v1", tags=["OpenAI's protocol"], route_class=ProtectedRoute)
-_starting = APIRouter(route_class=turns.TurnRoute)
+_starting = APIRouter(tags=["OpenAI's protocol"], route_class=turns.TurnRoute)
 
 
 @router.get("/models")
-async def list_models(principal: Chatter, services: Svc) -> ModelList:
+async def list_models(_: Chatter, services: Svc) -> ModelList:
     """The knowledge bases that you may ask, as models."""
-    return ModelList(data=[ModelOut.of(base) for base in await services.chat.askable(principal)])
+    return ModelList(data=[ModelOut.of(base) for base in await services.chat.askable()])
 
 
 @router.get("/models/{model}")
-async def get_model(model: str, principal: Chatter, services: Svc) -> ModelOut:
+async def get_model(model: str, _: Chatter, services: Svc) -> ModelOut:
     """One of them."""
-    for base in await services.chat.askable(principal):
+    for base in await services.chat.askable():
         if base.slug == model:
             return ModelOut.of(base)
     raise _no_model(model)
@@ -58,6 +58,9 @@ async def complete_chat(
         return await _whole(completion, request)
 
 
+router.include_router(_starting)
+
+
 async def _whole(completion: Completion, request: Request) -> dict[str, Any]:
     """The completion as one. A client who leaves before its end stops the turn."""
     answering = asyncio.create_task(completion.whole())
@@ -82,6 +85,3 @@ def _no_model(model: str) -> NotFound:
         f"The model {model!r} does not exist, or is not for your key. GET /v1/models lists those you may ask.",
         code="model_not_found",
     )
-
-
-router.include_router(_starting)

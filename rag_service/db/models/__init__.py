@@ -1,5 +1,6 @@
 """The tables. Import from here, so that the metadata is always whole."""
 
+from rag_service.db.models.audit import AuditEntry
 from rag_service.db.models.base import Base, new_id
 from rag_service.db.models.chat import Channel, Conversation, Message, MessageState, Role
 from rag_service.db.models.embeds import Embed
@@ -22,6 +23,7 @@ from rag_service.db.models.summaries import Summary
 
 __all__ = [
     "ApiKey",
+    "AuditEntry",
     "Base",
     "Channel",
     "Chunk",

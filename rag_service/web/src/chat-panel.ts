@@ -15,7 +15,7 @@ import { define } from "./define";
 import { type Locale, localeFor, sentence } from "./i18n";
 import { chatIcon, downIcon, newIcon, warningIcon } from "./icons";
 import "./quote-drawer";
-import { VisitorSession } from "./session";
+import { type Identify, VisitorSession } from "./session";
 import { shared } from "./theme";
 import type { TurnTools } from "./turn-tools";
 import { turnView } from "./turn-view";
@@ -31,6 +31,7 @@ export class ChatPanel extends LitElement implements TurnTools {
   /** Where the API is. */
   @property({ attribute: false }) origin = location.origin;
   @property({ attribute: false }) embed = "";
+  @property({ attribute: false }) identify: Identify = () => null;
   @property({ attribute: false }) locale: Locale = localeFor();
   /** A page of its own, or a panel on somebody else's. */
   @property({ reflect: true }) layout: "page" | "panel" = "panel";
@@ -53,7 +54,7 @@ export class ChatPanel extends LitElement implements TurnTools {
 
   override connectedCallback() {
     super.connectedCallback();
-    this.#session = new VisitorSession(this.origin, this.embed);
+    this.#session = new VisitorSession(this.origin, this.embed, this.identify);
     this.#conversation = new Conversation(new ChatApi(this.origin, this.#session), () => this.#schedule());
     this.#wide.addEventListener("change", this.#onWide);
     void this.#open();

@@ -110,6 +110,8 @@ const en: Strings = {
   problems: {
     unreachable: "The service cannot be reached. Check your connection and try again.",
     cut_off: "The connection was lost before the answer was complete.",
+    identity_required: "Sign in to this site to use the chat.",
+    identity_not_valid: "Your sign-in has ended. Reload the page.",
     origin_not_allowed: "This chat is not available on this site.",
     embed_not_found: "This chat is switched off.",
     unauthenticated: "Your visit has ended. Start a new conversation.",
@@ -178,6 +180,8 @@ const bn: Strings = {
   problems: {
     unreachable: "সেবাটিতে পৌঁছানো যাচ্ছে না। সংযোগ দেখে আবার চেষ্টা করুন।",
     cut_off: "উত্তর সম্পূর্ণ হওয়ার আগেই সংযোগ বিচ্ছিন্ন হয়ে গেছে।",
+    identity_required: "চ্যাট ব্যবহার করতে এই সাইটে সাইন ইন করুন।",
+    identity_not_valid: "আপনার সাইন ইনের মেয়াদ শেষ। পাতাটি আবার লোড করুন।",
     origin_not_allowed: "এই সাইটে এই চ্যাট ব্যবহার করা যায় না।",
     embed_not_found: "এই চ্যাটটি বন্ধ আছে।",
     unauthenticated: "আপনার সময় শেষ হয়েছে। নতুন কথোপকথন শুরু করুন।",
@@ -246,6 +250,8 @@ const ar: Strings = {
   problems: {
     unreachable: "تعذّر الوصول إلى الخدمة. تحقق من الاتصال ثم أعد المحاولة.",
     cut_off: "انقطع الاتصال قبل اكتمال الإجابة.",
+    identity_required: "سجّل الدخول إلى هذا الموقع لاستخدام المحادثة.",
+    identity_not_valid: "انتهت جلسة دخولك. أعد تحميل الصفحة.",
     origin_not_allowed: "هذه المحادثة غير متاحة في هذا الموقع.",
     embed_not_found: "هذه المحادثة متوقفة.",
     unauthenticated: "انتهت زيارتك. ابدأ محادثة جديدة.",

@@ -41,6 +41,7 @@ export const trashIcon = icon(
 export const checkIcon = icon(svg`<path d="M5 12.5l4.5 4.5L19 7.5"/>`);
 export const booksIcon = icon(svg`<path d="M4 4h5v16H4zM9 4h5v16H9zM14.5 5.5l4.5-1.2 3 15.2-4.5 1z"/>`);
 export const codeIcon = icon(svg`<path d="M8.5 7L3.5 12l5 5M15.5 7l5 5-5 5"/>`);
+export const keyIcon = icon(svg`<circle cx="8" cy="15" r="4.5"/><path d="M11.2 11.8L20 3M16 7l3 3"/>`);
 export const copyIcon = icon(
   svg`<rect x="8" y="8" width="12" height="12" rx="2"/><path d="M16 8V6a2 2 0 0 0-2-2H6a2 2 0 0 0-2 2v8a2 2 0 0 0 2 2h2"/>`,
 );
