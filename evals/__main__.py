@@ -1,4 +1,4 @@
-"""`rag-eval`: run a suite, compare two runs, draw a report, import data sets, check against a baseline.
+"""`rag-eval`: run a suite, compare two runs, draw a report, import data sets and feedback, check against a baseline.
 
 Exit codes: 0 all is well; 1 it was measured and is not well (a regression, or cases that could not be measured);
 2 it cannot be done as asked; 130 it was interrupted.
@@ -18,6 +18,7 @@ from rich.console import Console
 from evals.compare import compare, judge
 from evals.conditions import parse
 from evals.errors import EvalError, ResultsError
+from evals.feedback_command import feedback
 from evals.import_command import imports
 from evals.progress import watched
 from evals.provenance import Target
@@ -38,6 +39,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(imports, name="import")
+app.command()(feedback)
 console = Console()
 
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A .yaml or .jsonl file of questions.")]

@@ -1,10 +1,10 @@
 """`rag-ingest`: bring documents in from the command line, keep the index, and run the worker."""
 
-import asyncio
 import os
 import sys
 
 import typer
+import uvloop
 
 from ingest.commands.add import add
 from ingest.commands.calibrate import calibrate
@@ -37,9 +37,9 @@ def worker() -> None:
         alone = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
         celery = [sys.executable, "-m", "celery", "--quiet", "--app", "ingest.celery_app", "worker", *alone]
         os.execv(sys.executable, celery)  # noqa: S606 - no shell is wanted
-    from ingest.worker import run_worker
+    from ingest.worker_process import run_worker
 
-    asyncio.run(run_worker(settings))
+    uvloop.run(run_worker(settings))
 
 
 def main() -> None:

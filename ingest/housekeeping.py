@@ -1,4 +1,5 @@
-"""Housekeeping: what killed processes and cancelled jobs left behind is removed, once a day, by one of the workers."""
+"""Housekeeping, once a day, by one of the workers: what killed processes and cancelled jobs left behind is removed, and
+conversations that were kept long enough are erased."""
 
 import asyncio
 import logging
@@ -8,12 +9,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.locks import locked
+from rag_service.db.repositories.retention import delete_outdated
 from rag_service.errors import RagError
 from rag_service.knowledge.leftovers import orphan_files, unused_embeddings
 
 EVERY_SECONDS = 24 * 3600.0
 AGAIN_SECONDS = 3600.0
 """When it is tried again where it could not be done."""
+CONVERSATIONS_AT_ONCE = 500
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +29,7 @@ async def keep_house(database: Database, blobs: BlobStore) -> None:
             async with locked(database, "housekeeping") as free:
                 if free:
                     await clean_up(database, blobs)
+                    await erase_outdated(database)
         except (RagError, SQLAlchemyError, OSError) as error:
             # By its kind: a database's text may hold what was asked of it.
             logger.warning("housekeeping was cut short", extra={"reason": type(error).__name__})
@@ -50,3 +54,20 @@ async def clean_up(database: Database, blobs: BlobStore) -> None:
         logger.info(
             "what was left behind is removed", extra={"files": files.mended, "embeddings": embeddings.mended}
         )
+
+
+async def erase_outdated(database: Database) -> None:
+    """Erase the conversations that are older than their knowledge base keeps them, some at a time.
+
+    Raises:
+        DatabaseUnavailable
+    """
+    erased = 0
+    while True:
+        async with database.transaction() as session:
+            count = await delete_outdated(session, limit=CONVERSATIONS_AT_ONCE)
+        erased += count
+        if count < CONVERSATIONS_AT_ONCE:
+            break
+    if erased:
+        logger.info("conversations were kept long enough and are erased", extra={"count": erased})

@@ -83,7 +83,7 @@ class Store:
                 raise LostLease()
 
     async def _read(self, jobs: Sequence[Job]) -> Sequence[ToRead | Exception]:
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             found = await Steps(session).to_read([job.version_id for job in jobs])
         return [self._checked(found.get(job.version_id)) for job in jobs]
 
@@ -111,7 +111,7 @@ class Store:
             await check_can_store(session, knowledge_base_id, self._model)
 
     async def _known(self, asked: Sequence[Sequence[str]]) -> Sequence[Known]:
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             known = await Embeddings(session).load(self._model, [key for keys in asked for key in keys])
         return [{key: known[key] for key in keys if key in known} for keys in asked]
 

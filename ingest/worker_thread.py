@@ -8,8 +8,10 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from uuid import UUID
 
+import uvloop
+
 from ingest.dispatch import Broker, Dispatcher
-from ingest.worker import Ready, chores, ready_worker, until_stopped
+from ingest.worker_process import Ready, chores, ready_worker, until_stopped
 from rag_service.db.listening import listen
 from rag_service.db.repositories.jobs import JOBS_CHANNEL
 from rag_service.errors import Unavailable
@@ -60,7 +62,7 @@ class WorkerThread:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._main())
+            uvloop.run(self._main())
         except BaseException as error:
             if self._ready.done():
                 logger.critical("the worker failed", exc_info=error)

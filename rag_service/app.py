@@ -10,21 +10,30 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.formparsers import MultiPartParser
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from rag_service import __version__
+from rag_service.admission.desk import Admission
 from rag_service.api import problems, static
 from rag_service.api.cors import EmbedOrigins
 from rag_service.api.deps import Services
+from rag_service.api.in_flight import InFlight
 from rag_service.api.middleware import BodyLimit, RequestContext
 from rag_service.api.routes import (
     chat,
     conversations,
     documents,
     embeds,
+    exports,
+    feedback,
     health,
     jobs,
     knowledge_bases,
+    messages,
+    openai,
+    people,
     search,
+    unanswered,
     uploads,
     urls,
     versions,
@@ -99,6 +108,11 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
     for module in (
         chat,
         conversations,
+        messages,
+        exports,
+        feedback,
+        unanswered,
+        people,
         embeds,
         knowledge_bases,
         uploads,
@@ -110,11 +124,17 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
     ):
         app.include_router(module.router, prefix=API)
     app.include_router(embeds.public, prefix=API)
+    app.include_router(openai.router)
     app.add_middleware(BodyLimit, json_bytes=JSON_BYTES, upload_bytes=settings.max_upload_bytes)
+    app.add_middleware(InFlight, most=settings.max_requests)
     static.install(app)
     app.add_middleware(EmbedOrigins)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.hosts, www_redirect=False)
     app.add_middleware(RequestContext)
+    if settings.trusted_proxies:
+        # The server's own takes the word of any program on this machine; see `main`.
+        trusted = [str(network) for network in settings.trusted_proxies]
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)
     return app
 
 
@@ -164,7 +184,10 @@ async def _build(
     follower = LexicalFollower(database, lexical)
     await stack.enter_async_context(follower.running())
     retriever = Retriever(database, vectors, embedder, lexical)
+    admission = Admission.of(settings)
+    stack.push_async_callback(admission.close)
     chat_service = ChatService(settings, database, retriever, embedder, model)
+    stack.push_async_callback(chat_service.close)
     await stack.enter_async_context(chat_service.runs.running())
     return Services(
         settings=settings,
@@ -181,4 +204,5 @@ async def _build(
         vectors=vectors,
         lexical=lexical,
         lexical_follower=follower,
+        admission=admission,
     )

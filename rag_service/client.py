@@ -95,6 +95,18 @@ class Client:
             found: dict[str, Any] = json.loads(await response.aread())
             return found
 
+    async def feedback(self, knowledge_base: str | None = None) -> AsyncIterator[dict[str, Any]]:
+        """All that was said of answers, the newest first; needs an admin key."""
+        query = {"limit": "200"} | ({"knowledge_base": knowledge_base} if knowledge_base else {})
+        while True:
+            async with self._answered("GET", "/feedback", params=query) as response:
+                page = json.loads(await response.aread())
+            for item in page["items"]:
+                yield item
+            if page["next_cursor"] is None:
+                return
+            query["cursor"] = page["next_cursor"]
+
     @asynccontextmanager
     async def _answered(self, method: str, path: str, **request: Any) -> AsyncIterator[httpx.Response]:
         """A response that is no error, still to be read."""

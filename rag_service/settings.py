@@ -4,14 +4,15 @@ Names the field already knows stay bare (`DATABASE_URL`, `OPENAI_API_KEY`); ours
 Values that are unsafe stop the start with a sentence that says what to change.
 """
 
+import re
 import secrets
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from rag_service.endpoints import Endpoints, read_endpoints
 from rag_service.errors import ConfigurationError
@@ -46,6 +47,13 @@ def _address(url: str, *schemes: str) -> SplitResult | None:
     return parts if usable and url.isprintable() and " " not in url else None
 
 
+class Price(BaseModel, extra="forbid"):
+    """What a million tokens of a language model cost, in whichever currency you reckon."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+
+
 class Settings(BaseSettings):
     """All settings of every process. Field names map to `RAG_<NAME>`, aliases stand as they are."""
 
@@ -67,6 +75,12 @@ class Settings(BaseSettings):
     )
     openai_api_key: SecretStr | None = Field(default=None, validation_alias=_bare("OPENAI_API_KEY"))
     openai_base_url: str | None = Field(default=None, validation_alias=_bare("OPENAI_BASE_URL"))
+    anthropic_api_key: SecretStr | None = Field(default=None, validation_alias=_bare("ANTHROPIC_API_KEY"))
+    anthropic_base_url: str | None = Field(default=None, validation_alias=_bare("ANTHROPIC_BASE_URL"))
+    google_api_key: SecretStr | None = Field(default=None, validation_alias=_bare("GOOGLE_API_KEY"))
+    mistral_api_key: SecretStr | None = Field(default=None, validation_alias=_bare("MISTRAL_API_KEY"))
+    mistral_base_url: str | None = Field(default=None, validation_alias=_bare("MISTRAL_BASE_URL"))
+    ollama_host: str | None = Field(default=None, validation_alias=_bare("OLLAMA_HOST"))
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
@@ -87,6 +101,14 @@ class Settings(BaseSettings):
         default=None,
         description="`provider:model`, or `extractive`; unset means an OpenAI-compatible model where "
         "OPENAI_API_KEY or OPENAI_BASE_URL is set, and `extractive` where neither is",
+    )
+    fallback_models: list[str] = Field(
+        default_factory=list,
+        description="models that are asked in this order where RAG_CHAT_MODEL gives no word, each as `provider:model`",
+    )
+    model_prices: dict[str, Price] = Field(
+        default_factory=dict,
+        description="by `provider:model`, what a million tokens cost: `input` and `output`",
     )
     prompts_dir: Path = Field(default_factory=lambda: _shipped("prompts", "prompts"))
     sample_dir: Path = Field(default_factory=lambda: _shipped("data/sample_kb", "sample_kb"))
@@ -138,6 +160,10 @@ class Settings(BaseSettings):
     )
 
     retrieve_chunks: Annotated[int, Field(ge=1, le=50)] = 8
+    query_expansion: Literal["off", "multi_query", "hypothetical_answer"] = Field(
+        default="off",
+        description="what the language model adds to a search: other wordings of the question, or an imagined answer",
+    )
     refusal_score: Annotated[float, Field(ge=-1, le=1)] = Field(
         default=0.3,
         description="how likely, from 0 to 1, it must be that what was found answers a question; below, it counts as "
@@ -148,6 +174,9 @@ class Settings(BaseSettings):
     answer_tokens: Annotated[int, Field(ge=16)] = 1000
     model_first_token_seconds: Annotated[float, Field(gt=0)] = 30.0
     model_token_seconds: Annotated[float, Field(gt=0)] = 30.0
+    model_total_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=300.0, description="longest that an answer may take, whichever models are asked for it"
+    )
 
     run_grace_seconds: Annotated[float, Field(ge=0)] = Field(
         default=30.0,
@@ -167,6 +196,43 @@ class Settings(BaseSettings):
     allowed_hosts: list[str] = Field(
         default_factory=list,
         description="names the server is reached by, besides loopback's own; unset means: any, or those alone",
+    )
+
+    trusted_proxies: list[IPv4Network | IPv6Network] = Field(
+        default_factory=list,
+        description="networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
+    )
+    limit_requests_per_minute: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="of a key; 0 is no limit; unset means 600 for role `chat`, none for `admin`"
+    )
+    limit_concurrent_runs: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="turns of a key at the same time; 0 is no limit; unset means 20 for role `chat`, none for `admin`",
+    )
+    limit_tokens_per_day: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="of a key, prompts and answers together; 0 is no limit"
+    )
+    limit_visitor_requests_per_minute: Annotated[int, Field(ge=0)] = Field(
+        default=60, description="of a visitor; one address may send ten times as many"
+    )
+    limit_visitor_concurrent_runs: Annotated[int, Field(ge=0)] = Field(
+        default=2, description="turns of a visitor at the same time; of one address ten times as many"
+    )
+    limit_visitor_tokens_per_day: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="of a visitor; of one address ten times as many; 0 is no limit"
+    )
+    limit_failures_per_minute: Annotated[int, Field(ge=0)] = Field(
+        default=60, description="refused credentials of one address"
+    )
+    max_runs: Annotated[int, Field(ge=1)] = Field(
+        default=256, description="turns that one api process has in work at the same time"
+    )
+    max_requests: Annotated[int, Field(ge=1)] = Field(
+        default=256, description="other requests that one api process has in work at the same time"
+    )
+    max_searches: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="questions that one api process searches for at the same time; unset means two a core",
     )
 
     database_pool: Annotated[int, Field(ge=2)] = 10
@@ -228,6 +294,11 @@ class Settings(BaseSettings):
         if self.openai_api_key or self.openai_base_url:
             return "openai:gpt-4o-mini"
         return "extractive"
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a language model writes the answers."""
+        return self.answers_with != "extractive"
 
     @property
     def is_local(self) -> bool:
@@ -318,6 +389,11 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
+    except SettingsError as error:
+        field = re.search(r'field "(\w+)"', str(error))  # all that its text holds: no value
+        raise ConfigurationError(
+            f"{f'RAG_{field[1].upper()}' if field else 'A setting'} is no JSON, and has to be."
+        ) from None
     except ValidationError as error:
         lines = []
         for problem in error.errors(include_url=False, include_input=False):

@@ -39,13 +39,14 @@ from rag_service.testing.embedder import HashedWords
 from rag_service.testing.model_server import ModelServer
 
 TEMPLATE = "template_for_tests"
+_OURS = ("RAG_", "OPENAI_", "ANTHROPIC_", "GOOGLE_API_", "MISTRAL_", "OLLAMA_")
 SECRET = "a-secret-for-tests-only-0123456789-abcdefghij"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> None:
     for name in list(os.environ):
-        if name.startswith(("RAG_", "OPENAI_")) or name in ("DATABASE_URL", "CHROMA_URL", "REDIS_URL"):
+        if name.startswith(_OURS) or name in ("DATABASE_URL", "CHROMA_URL", "REDIS_URL"):
             del os.environ[name]
 
 
@@ -193,7 +194,9 @@ def serve(settings: Settings) -> Serve:
         configured = settings.model_copy(update=changes)
         app = create_app(configured, load=lambda _: chosen)
         listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=2
+        )
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

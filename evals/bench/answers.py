@@ -1,8 +1,9 @@
 """`python -m evals.bench.answers --collection DIR`: how well is refused what is not there, and quoted what is.
 
 DIR is a question-answering collection as BEIR has them: `corpus.jsonl` {_id, title, text}, where `_id` is
-`document::number`, `queries.jsonl` {_id, text, metadata: {answers}}, and `qrels/test.tsv`. The product's own terms,
-embedder, fusion, refusal and quoting are measured.
+`document::number` (or else passages of one title are a document), `queries.jsonl` {_id, text, metadata: {answers}}, and
+`qrels/test.tsv`. A folder named after a language is read in it. The product's own terms, embedder, fusion, refusal and
+quoting are measured.
 """
 
 import argparse
@@ -20,18 +21,18 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from evals.bench.retrieval import BM25, top
+from evals.bench.retrieval import BM25, language_of, top
 from rag_service.chat import extractive
 from rag_service.chat.events import Source
 from rag_service.db.models import Chunk
 from rag_service.db.repositories.chunks import ReadableChunk
 from rag_service.knowledge import refusal
-from rag_service.knowledge.coverage import Frequencies
+from rag_service.knowledge.coverage import Frequencies, Terms
 from rag_service.knowledge.embeddings import Embedder, Vectors, load_embedder
-from rag_service.knowledge.fusion import WEIGHT, dense_weight, fuse, most_possible
+from rag_service.knowledge.fusion import WEIGHT, dense_weight, fuse, lead, most_possible
 from rag_service.knowledge.retriever import Retrieval
 from rag_service.knowledge.selection import Hit
-from rag_service.knowledge.terms import terms
+from rag_service.knowledge.terms import terms_in
 from rag_service.settings import Settings
 
 FALSE_REFUSALS = 0.05
@@ -50,26 +51,33 @@ class Asked:
 class Library:
     """Passages that are loaded, and what is found in them."""
 
-    def __init__(self, places: Sequence[int], passages: Sequence[dict[str, str]], vectors: Vectors) -> None:
+    def __init__(
+        self, places: Sequence[int], passages: Sequence[dict[str, str]], vectors: Vectors, cut: Terms
+    ) -> None:
+        self._cut = cut
         self._passages = [passages[place] for place in places]
         self._vectors = vectors[list(places)]
-        self._lexical = BM25([terms(f"{one['title']}\n{one['text']}") for one in self._passages])
+        self._lexical = BM25([cut(f"{one['title']}\n{one['text']}") for one in self._passages])
 
     def find(self, question: str, vector: Vectors, embedder: Embedder) -> Retrieval:
-        words = Counter(terms(question))
+        words = Counter(self._cut(question))
         cosines = self._vectors @ vector
         near, told = top(cosines), self._lexical.search(words)
         pieces = embedder.pieces_a_letter(question)
+        possible = most_possible(words, self._lexical.chunks, self._lexical.frequencies)
         found = fuse(
             near,
             told,
             weight=WEIGHT if pieces is None else dense_weight(pieces),
-            possible=most_possible(words, self._lexical.chunks, self._lexical.frequencies),
+            possible=possible,
             cosines={one: float(cosines[one.int]) for one, _ in told},
         )
         hits = [Hit(self._readable(one.chunk_id), one) for one in found[:CHUNKS]]
         return Retrieval(
-            hits, terms=terms, frequencies=Frequencies(self._lexical.chunks, self._lexical.frequencies)
+            hits,
+            terms=self._cut,
+            frequencies=Frequencies(self._lexical.chunks, self._lexical.frequencies),
+            lead=lead(found, possible),
         )
 
     def _readable(self, chunk_id: UUID) -> ReadableChunk:
@@ -82,26 +90,34 @@ async def measure(folder: Path, most: int) -> dict[str, Any]:
     passages, asked = _read(folder)
     asked = random.Random(0).sample(asked, min(most, len(asked)))
     embedder = load_embedder(Settings())
+    cut = terms_in(language_of(folder))
     vectors = await embedder.embed_texts([f"{one['title']}\n{one['text']}" for one in passages])
     questions = np.stack([await embedder.embed_question(one.text) for one in track(asked, "Embedding")])
     return {
-        "refusal": _refusals(passages, vectors, asked, questions, embedder),
-        "quotes": await _quotes(Library(range(len(passages)), passages, vectors), asked, questions, embedder),
+        "refusal": _refusals(passages, vectors, asked, questions, embedder, cut),
+        "quotes": await _quotes(
+            Library(range(len(passages)), passages, vectors, cut), asked, questions, embedder
+        ),
     }
 
 
 def _read(folder: Path) -> tuple[list[dict[str, str]], list[Asked]]:
     passages = [{**one, "title": one.get("title") or ""} for one in _lines(folder / "corpus.jsonl")]
     rows = (folder / "qrels" / "test.tsv").read_text().splitlines()[1:]
-    documents = {
-        question: passage.partition("::")[0] for question, passage, _ in (row.split("\t") for row in rows)
-    }
+    names = {one["_id"]: _document(one) for one in passages}
+    documents = {question: names[passage] for question, passage, _ in (row.split("\t") for row in rows)}
     asked = [
         Asked(one["text"], one["metadata"]["answers"], documents[one["_id"]])
         for one in _lines(folder / "queries.jsonl")
         if one["_id"] in documents
     ]
     return passages, asked
+
+
+def _document(passage: dict[str, str]) -> str:
+    """The document that a passage is of: by its id, its title, or else of its own."""
+    document, divided, _ = passage["_id"].partition("::")
+    return document if divided else passage["title"] or passage["_id"]
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -114,16 +130,17 @@ def _refusals(
     asked: Sequence[Asked],
     questions: Vectors,
     embedder: Embedder,
+    cut: Terms,
 ) -> dict[str, Any]:
     """Half of the documents are loaded, and all are asked about; twice, so that each half is once the one loaded."""
-    documents = sorted({one["_id"].partition("::")[0] for one in passages})
+    documents = sorted({_document(one) for one in passages})
     random.Random(1).shuffle(documents)
     halves = documents[::2], documents[1::2]
     figures: dict[str, Any] = {}
     for name, half in zip(("first_half", "second_half"), halves, strict=True):
         loaded = set(half)
-        places = [at for at, one in enumerate(passages) if one["_id"].partition("::")[0] in loaded]
-        library = Library(places, passages, vectors)
+        places = [at for at, one in enumerate(passages) if _document(one) in loaded]
+        library = Library(places, passages, vectors, cut)
         covered: list[float] = []
         uncovered: list[float] = []
         for one, vector in zip(asked, questions, strict=True):

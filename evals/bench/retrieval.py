@@ -120,8 +120,12 @@ def _read(folder: Path, name: str, most: int) -> Collection:
     if len(questions) > most:
         questions = random.Random(0).sample(questions, most)
     texts = [f"{passage.get('title') or ''}\n{passage['text']}".strip() for passage in passages]
-    language = LANGUAGES.get(folder.name) or (folder.name if len(folder.name) == 2 else None)
-    return Collection(name, language, texts, questions)
+    return Collection(name, language_of(folder), texts, questions)
+
+
+def language_of(folder: Path) -> str | None:
+    """The language that a collection's folder is named after."""
+    return LANGUAGES.get(folder.name) or (folder.name if len(folder.name) == 2 else None)
 
 
 def _before(folder: Path) -> dict[str, list[str]]:

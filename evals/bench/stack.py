@@ -24,6 +24,11 @@ class Running:
     ready_seconds: float
     http: httpx.Client
 
+    @property
+    def api(self) -> psutil.Process:
+        """The process that answers."""
+        return self._long_lived()["api"]
+
     def memory(self) -> dict[str, float]:
         """Resident megabytes of each process; PostgreSQL's many are one line (shared memory counted once)."""
         sizes: dict[str, float] = {}

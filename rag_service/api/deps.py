@@ -8,6 +8,9 @@ from fastapi import Depends, Header, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from rag_service.admission.counting import Standing
+from rag_service.admission.desk import Admission
+from rag_service.api.problems import rate_limit
 from rag_service.auth.embeds import EmbedService
 from rag_service.auth.principal import Principal, Role
 from rag_service.auth.service import KeyService
@@ -16,7 +19,7 @@ from rag_service.db.engine import Database
 from rag_service.db.repositories.idempotency import Once
 from rag_service.documents.service import DocumentService
 from rag_service.documents.uploads import UploadService
-from rag_service.errors import Forbidden, Unavailable
+from rag_service.errors import Forbidden, Unauthenticated, Unavailable
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.lexical import LexicalIndex
 from rag_service.knowledge.lexical_follower import LexicalFollower
@@ -41,6 +44,7 @@ class Services:
     vectors: VectorIndex
     lexical: LexicalIndex
     lexical_follower: LexicalFollower
+    admission: Admission
 
 
 class Startup(Protocol):
@@ -77,8 +81,14 @@ class Requires:
         Raises:
             Unauthenticated: no valid credential.
             Forbidden: its role does not cover this route's.
+            TooMany: no valid credential, once more from the same address.
         """
-        principal = await _authenticate(request)
+        try:
+            principal = await _authenticate(request)
+        except Unauthenticated:
+            if "authorization" in request.headers:  # to send nothing is not to guess
+                await get_services(request).admission.limits.take_failure(address_of(request))
+            raise
         if not principal.may(self.role):
             raise Forbidden(f"This needs a key with the role {self.role!r}; yours has {principal.role!r}.")
         return principal
@@ -102,6 +112,11 @@ async def _authenticate(request: Request) -> Principal:
     return await services.keys.authenticate(authorization)
 
 
+def address_of(request: Request) -> str:
+    """The address that asks: the connection's, or what a trusted proxy says it is."""
+    return request.client.host if request.client else ""
+
+
 def own_origin(request: Request) -> str:
     """The origin that this request reached us at, as a browser would name it."""
     return f"{request.url.scheme}://{request.url.netloc}"
@@ -117,14 +132,38 @@ class ProtectedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def prove_then_handle(request: Request) -> Response:
-            request.state.principal = await requires.prove(request)
+            principal = request.state.principal = await requires.prove(request)
+            limits = get_services(request).admission.limits
+            standing = await limits.take_request(principal, address_of(request))
             await self.before_body(request)
-            return await handle(request)
+            return _telling(standing, await handle(request))
 
         return prove_then_handle
 
     async def before_body(self, request: Request) -> None:
         """What is done between the proof and the reading of the body. Nothing, here."""
+
+
+class PublicRoute(APIRoute):
+    """A route without a credential: counted by address, before its body is read."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def count_then_handle(request: Request) -> Response:
+            limits = get_services(request).admission.limits
+            standing = await limits.take_visit(address_of(request))
+            return _telling(standing, await handle(request))
+
+        return count_then_handle
+
+
+def _telling(standing: Standing | None, response: Response) -> Response:
+    if standing is not None:
+        response.headers.update(
+            rate_limit("requests", standing.limit, standing.window, standing.seconds, left=standing.left)
+        )
+    return response
 
 
 def _find_requirement(dependant: Dependant) -> Requires | None:

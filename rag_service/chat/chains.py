@@ -13,19 +13,22 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, merge_message_runs
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from rag_service.chat import extractive
 from rag_service.chat.citations import CitationStream
 from rag_service.chat.events import Citation, Delta, Done, Event, Source, Sources
+from rag_service.chat.expansion import Expansion
 from rag_service.chat.llm import ChatModel, Completion
-from rag_service.chat.memory import transcript
+from rag_service.chat.memory import Remembered, inert, transcript
 from rag_service.chat.prompts import Prompt
 from rag_service.chat.support import is_claimed, unsupported
+from rag_service.chat.usage import Call, usage_of
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge import refusal
@@ -51,7 +54,7 @@ class Record:
     query: str = ""
     model: str = extractive.NAME
     prompts: list[dict[str, Any]] = field(default_factory=list)
-    usage: dict[str, Any] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     finish_reason: str = "stop"
     degraded: bool = False
@@ -69,6 +72,11 @@ class Record:
             case Citation():
                 self.citations.append(event)
 
+    @property
+    def usage(self) -> dict[str, Any]:
+        """What the models used that were asked in this turn."""
+        return usage_of(self.calls)
+
     def unsupported(self) -> list[tuple[int, int]]:
         """Spans of the sentences that no source supports."""
         if not is_claimed(self.model, self.finish_reason):
@@ -82,7 +90,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Turn:
-    """One question on its way through the chain. `asked` are the questions before it, where they help to search."""
+    """One question on its way through the chain. `asked` are the questions before it, where they help to search.
+
+    `told` is what was said before where the caller keeps the conversation, and `instruction` what it wishes of the
+    answer.
+    """
 
     message_id: UUID
     conversation_id: UUID
@@ -93,7 +105,10 @@ class Turn:
     refusal_score: float
     prompt: str = "answer"
     filters: Filters = NO_FILTERS
+    told: Sequence[BaseMessage] | None = None
+    instruction: str = ""
     history: Sequence[BaseMessage] = ()
+    summary: str = ""
     query: str = ""
     asked: Sequence[str] = ()
     found: Retrieval = NOTHING
@@ -110,7 +125,8 @@ class Answering:
     answer_prompts: dict[str, Prompt]
     retrieve_chunks: int
     context_tokens: int
-    load_history: Callable[[Turn], Awaitable[Sequence[BaseMessage]]]
+    load_history: Callable[[Turn], Awaitable[Remembered]]
+    expansion: Expansion | None = None
 
     def chain(self) -> Runnable[Turn, Event]:
         """The chain; stream it for events."""
@@ -124,43 +140,62 @@ class Answering:
 
     async def _remember(self, turn: Turn) -> Turn:
         before = time.perf_counter()
-        history = await self.load_history(turn)
+        remembered = await self.load_history(turn)
         turn.record.timings["memory"] = 1000 * (time.perf_counter() - before)
-        return replace(turn, history=history)
+        return replace(turn, history=remembered.turns, summary=remembered.summary)
 
     async def _condense(self, turn: Turn) -> Turn:
         """What to search for: a question that follows on from others is rewritten to stand alone."""
         before = time.perf_counter()
-        query = await self._standalone(turn) if turn.history else turn.question
+        leans = bool(turn.history or turn.summary) and not await self._says_enough(turn)
+        query = await self._standalone(turn) if leans else turn.question
+        if query is None or not leans:
+            # Where no model puts them in, the questions before lend their words and their vectors to this one.
+            turn = replace(turn, asked=_asked(turn.history))
         if query is None:
-            # Without a model the questions before lend their words and their vectors to this one.
-            asked = tuple(message.text for message in turn.history if isinstance(message, HumanMessage))
-            turn, query = replace(turn, asked=asked), "\n".join([*asked[-1:], turn.question])
+            query = "\n".join([*turn.asked[-1:], turn.question])
         turn.record.query = query
         turn.record.timings["condense"] = 1000 * (time.perf_counter() - before)
         return replace(turn, query=query)
+
+    async def _says_enough(self, turn: Turn) -> bool:
+        """Whether a model that could word the question better need not be asked to."""
+        return self.model is not None and await self.retriever.says_enough(
+            turn.question, turn.knowledge_base_id
+        )
 
     async def _standalone(self, turn: Turn) -> str | None:
         """The question as the model words it with what was said before; None where no model does."""
         if self.model is not None:
             prompt = self.prompts["condense"]
             turn.record.prompts.append(prompt.mark)
-            message = prompt.message(history=transcript(turn.history[-6:]), question=turn.question)
+            message = prompt.message(
+                history=transcript(turn.history[-6:], turn.summary), question=turn.question
+            )
             try:
-                if rewritten := (await self.model.complete([message])).strip():
+                asking = Completion("condense", turn.record.calls)
+                if rewritten := (await self.model.complete([message], asking)).strip():
                     return rewritten[:2000]
             except ModelUnavailable as error:
                 logger.warning("searching without a rewritten question", extra={"reason": error.detail})
         return None
 
     async def _retrieve(self, turn: Turn) -> Turn:
-        found = await self.retriever.retrieve(
-            turn.question if turn.asked else turn.query,
-            turn.knowledge_base_id,
+        search = partial(
+            self.retriever.retrieve,
+            knowledge_base_id=turn.knowledge_base_id,
             limit=self.retrieve_chunks,
             filters=turn.filters,
-            history=turn.asked,
         )
+        asked = turn.question if turn.asked else turn.query
+        plain = search(asked, history=turn.asked)
+        if self.expansion is None:
+            found = await plain
+        else:
+            turn.record.prompts.append(self.expansion.prompt.mark)
+            found = await self.expansion.widen(
+                asked, plain, search, limit=self.retrieve_chunks, calls=turn.record.calls
+            )
         turn.record.timings |= found.timings
         return replace(turn, found=found)
 
@@ -256,24 +291,38 @@ class Answering:
         """The model's answer with its citations checked. Raises ModelUnavailable."""
         before = time.perf_counter()
         record = turn.record
-        system, question = self._system(turn), self.prompts["question"]
+        rules, question = self._rules(turn), self.prompts["question"]
+        earlier = [self.prompts["earlier"]] if turn.summary else []
         messages = [
-            system.message(),
+            rules,
+            *(prompt.message(summary=inert(turn.summary)) for prompt in earlier),
             *turn.history,
             question.message(sources=as_text(sources), question=turn.question),
         ]
-        record.prompts += [system.mark, question.mark]
+        if earlier:
+            messages = merge_message_runs(messages)  # some models insist that user and assistant alternate
+        record.prompts += [prompt.mark for prompt in (*earlier, question)]
         record.timings["prompt"] = 1000 * (time.perf_counter() - before)
-        completion, citations = Completion(), CitationStream(sources)
+        completion, citations = Completion("answer", record.calls), CitationStream(sources)
         async with aclosing(model.stream(messages, completion)) as pieces:
             async for piece in pieces:
-                record.model = model.name
+                record.model = completion.model or model.name
                 for event in citations.feed(piece):
                     yield event
         for event in citations.finish():
             yield event
-        record.usage = completion.usage
         record.finish_reason = completion.finish_reason or "stop"
+
+    def _rules(self, turn: Turn) -> BaseMessage:
+        """The system prompt, and behind it what the caller wishes, between tags that nothing inside them can close."""
+        system = self._system(turn)
+        turn.record.prompts.append(system.mark)
+        if not turn.instruction:
+            return system.message()
+        wishes = self.prompts["instruction"]
+        turn.record.prompts.append(wishes.mark)
+        wished = wishes.message(instruction=_TAG.sub("(", turn.instruction))
+        return SystemMessage(f"{system.message().text}\n\n{wished.text}")
 
     def _system(self, turn: Turn) -> Prompt:
         """The prompt that the knowledge base names. One whose file was taken away does not keep it from answering."""
@@ -298,7 +347,11 @@ def _source(number: int, hit: Hit) -> Source:
     )
 
 
-_TAG = re.compile(r"<(?=/?source\b)", re.IGNORECASE)
+def _asked(history: Sequence[BaseMessage]) -> tuple[str, ...]:
+    return tuple(message.text for message in history if isinstance(message, HumanMessage))
+
+
+_TAG = re.compile(r"<(?=\s*/?\s*(?:source|instruction)\b)", re.IGNORECASE)
 
 
 def as_text(sources: Sequence[Source]) -> str:

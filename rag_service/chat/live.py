@@ -29,11 +29,23 @@ Chain = Callable[[Turn], AsyncGenerator[Event, None]]
 
 
 class LiveRuns:
-    """`chain` makes the events of a turn; nobody has to follow a run for `grace` seconds until it is stopped."""
+    """`chain` makes the events of a turn; nobody has to follow a run for `grace` seconds until it is stopped.
 
-    def __init__(self, database: Database, chain: Chain, *, grace: float, keep_quotes: bool) -> None:
+    `completed` is told of each turn whose answer was completed and saved.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        chain: Chain,
+        *,
+        completed: Callable[[Turn], None],
+        grace: float,
+        keep_quotes: bool,
+    ) -> None:
         self._database = database
         self._chain = chain
+        self._completed = completed
         self._grace = grace
         self._keep_quotes = keep_quotes
         self._own: dict[UUID, tuple[Run, str]] = {}
@@ -158,6 +170,8 @@ class LiveRuns:
             async with asyncio.timeout(SAVE_SECONDS):
                 await self._save(run, turn, ending, unwritten(run, ending.event))
             run.publish(ending.event)
+            if ending.state == "complete":
+                self._completed(turn)
         except TimeoutError:
             logger.warning("a turn waits to be saved", extra={"message_id": str(run.message_id)})
             ending = _UNSAVED if ending.state == "complete" else ending

@@ -1,151 +1,128 @@
-"""Chat models, through LangChain; their errors and silences become ours."""
+"""The language models that answer, in the order in which they are asked: the next where one gives no word."""
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
 
-from langchain.chat_models import init_chat_model
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, BaseMessageChunk
+from langchain_core.messages import BaseMessage
 
-from rag_service.errors import ConfigurationError, ModelUnavailable
+from rag_service.chat.language_model import Heard, LanguageModel
+from rag_service.chat.model_faults import ModelFault
+from rag_service.chat.providers import connect, provider_of
+from rag_service.chat.usage import Call, Purpose
+from rag_service.errors import ConfigurationError
 from rag_service.knowledge.tokens import TokenCounter, load_token_counter
 from rag_service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# A NUL, and halves of surrogate pairs: neither PostgreSQL nor UTF-8 can hold them.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+EXTRACTIVE = "extractive"
 
 
 @dataclass
 class Completion:
-    """What a model said of its answer; filled in while it streams."""
+    """What is asked for, and what is known of the answer; filled in while it streams. `calls` may be shared by all
+    completions of a turn; `model` is the one whose words are heard."""
 
+    purpose: Purpose = "answer"
+    calls: list[Call] = field(default_factory=list)
+    model: str | None = None
     finish_reason: str | None = None
-    usage: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ChatModel:
-    """A LangChain chat model with limits to its silences, and a counter for its tokens."""
+    """Language models, best first. `total_seconds` is the longest that an answer may take, whoever gives it."""
 
-    name: str
-    model: BaseChatModel
-    tokens: TokenCounter
-    first_token_seconds: float
-    token_seconds: float
+    models: Sequence[LanguageModel]
+    total_seconds: float
+
+    @property
+    def name(self) -> str:
+        """Of the model that is asked first."""
+        return self.models[0].name
+
+    @property
+    def tokens(self) -> TokenCounter:
+        """The counter by which prompts are measured."""
+        return self.models[0].tokens
 
     async def stream(
         self, messages: Sequence[BaseMessage], completion: Completion
     ) -> AsyncGenerator[str, None]:
-        """Pieces of the answer's text as they come.
+        """Pieces of the answer's text as they come, all of the first model that gets a word out.
 
         Raises:
-            ModelUnavailable: refused, silent for too long, cut off, ended without saying that it had, or without
-                having said a word.
+            ModelUnavailable: no model gave a word, or the one that did failed after it.
         """
-        seconds, is_empty = self.first_token_seconds, True
-        try:
-            async with aclosing(self._pieces(messages)) as pieces:
-                while True:
-                    async with asyncio.timeout(seconds):
-                        piece = await anext(pieces, None)
-                    if piece is None:
-                        break
-                    _note(piece, completion)
-                    if text := _UNSTORABLE.sub("", piece.text):
-                        seconds = self.token_seconds
-                        is_empty = is_empty and text.isspace()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.total_seconds
+        failure = ModelFault("The language model does not answer.", code="model_failed")
+        for model in self._worth_asking(completion):
+            if loop.time() >= until:
+                break
+            heard, call = Heard(), Call(completion.purpose, model.name)
+            completion.calls.append(call)
+            try:
+                async with aclosing(model.stream(messages, heard, call, until)) as pieces:
+                    async for text in pieces:
+                        completion.model = model.name
                         yield text
-        except TimeoutError as error:
-            raise ModelUnavailable(
-                f"The language model was silent for {seconds:.0f} seconds.", code="model_timeout"
-            ) from error
-        except (ModelUnavailable, GeneratorExit):
-            raise
-        except Exception as error:
-            # Every provider raises errors of its own; whichever it is, the turn ends the same way, and the
-            # log says which it was. The text of the error may hold a key: it goes no further.
-            logger.warning(
-                "the language model failed", extra={"model": self.name, "error": type(error).__name__}
-            )
-            raise ModelUnavailable(_sentence(error), code="model_failed") from error
-        if completion.finish_reason is None:
-            raise ModelUnavailable("The language model's answer was cut off.", code="model_cut_off")
-        if is_empty:
-            raise ModelUnavailable("The language model gave an empty answer.", code="model_empty")
+                completion.finish_reason = heard.finish_reason
+                return
+            except ModelFault as fault:
+                if heard.text:
+                    raise
+                failure = fault
+                logger.warning(
+                    "no word from a language model",
+                    extra={
+                        "model": model.name,
+                        "code": fault.code,
+                        "tries": call.tries,
+                        "ms": round(call.ms),
+                    },
+                )
+        raise failure
 
-    async def _pieces(self, messages: Sequence[BaseMessage]) -> AsyncGenerator[BaseMessageChunk, None]:
-        async with aclosing(self.model.astream(list(messages))) as stream:  # type: ignore[type-var]
-            async for piece in stream:
-                yield piece
+    def _worth_asking(self, completion: Completion) -> list[LanguageModel]:
+        """All, without those that were silent in this very turn; they would be waited for again."""
+        silent = {call.model for call in completion.calls if call.outcome == "model_timeout"}
+        return [model for model in self.models if model.name not in silent]
 
-    async def complete(self, messages: Sequence[BaseMessage]) -> str:
+    async def complete(self, messages: Sequence[BaseMessage], completion: Completion) -> str:
         """The whole answer at once. Raises ModelUnavailable."""
-        async with aclosing(self.stream(messages, Completion())) as pieces:
+        async with aclosing(self.stream(messages, completion)) as pieces:
             return "".join([piece async for piece in pieces])
 
 
-def _note(piece: BaseMessageChunk, completion: Completion) -> None:
-    completion.finish_reason = piece.response_metadata.get("finish_reason") or completion.finish_reason
-    usage = getattr(piece, "usage_metadata", None)
-    if usage:
-        completion.usage = {
-            "input_tokens": usage["input_tokens"],
-            "output_tokens": usage["output_tokens"],
-            "total_tokens": usage["total_tokens"],
-        }
-
-
-def _sentence(error: Exception) -> str:
-    status = getattr(error, "status_code", None)
-    if status == 429:
-        return "The language model has too many requests right now; try again in a moment."
-    if status in (401, 403):
-        return "The language model refused our credential; an administrator must check OPENAI_API_KEY."
-    if status is not None:
-        return f"The language model answered with an error ({status})."
-    return "The language model does not answer."
-
-
 def load_chat_model(settings: Settings) -> ChatModel | None:
-    """The model that the settings name, or None for `extractive`. Imports SDKs: call it off the event loop.
+    """The models that the settings name, or None for `extractive`. Imports SDKs: call it off the event loop.
 
     Raises:
-        ConfigurationError: the provider is unknown, or its package is not installed.
+        ConfigurationError: a provider is unknown, or its package is not installed, or its key is not set.
     """
-    name = settings.answers_with
-    if name == "extractive":
+    first, others = settings.answers_with, settings.fallback_models
+    if first == EXTRACTIVE:
+        if others:
+            raise ConfigurationError(
+                "RAG_FALLBACK_MODELS is set, but no model for it to stand in for; set RAG_CHAT_MODEL."
+            )
         return None
-    options: dict[str, Any] = {
-        "timeout": settings.model_first_token_seconds,
-        "max_retries": 2,  # the SDK's own: before the answer has begun, honouring Retry-After
-        "max_tokens": settings.answer_tokens,
-    }
-    if name.startswith("openai:"):
-        options |= {
-            "stream_usage": True,
-            # The provider's package waits for each piece in a way that can lose a cancellation; our own limits
-            # stand around it (`ChatModel.stream`).
-            "stream_chunk_timeout": None,
-            "base_url": settings.openai_base_url,
-            "api_key": settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none",
-        }
-    try:
-        model = init_chat_model(name, **options)
-    except (ValueError, ImportError) as error:
-        raise ConfigurationError(
-            f"RAG_CHAT_MODEL={name} cannot be used: {error}. It looks like `openai:gpt-4o-mini`, or `extractive`."
-        ) from error
-    return ChatModel(
-        name=name,
-        model=model,
-        tokens=load_token_counter(name.partition(":")[2]),
-        first_token_seconds=settings.model_first_token_seconds,
-        token_seconds=settings.model_token_seconds,
-    )
+    wanted = [(first, "RAG_CHAT_MODEL"), *((name, "RAG_FALLBACK_MODELS") for name in others)]
+    tokens = load_token_counter(first.partition(":")[2])
+    models = [
+        LanguageModel(
+            name=name,
+            model=connect(name, setting, settings),
+            tokens=tokens,
+            first_token_seconds=settings.model_first_token_seconds,
+            token_seconds=settings.model_token_seconds,
+            key=provider_of(name).key,
+            price=settings.model_prices.get(name),
+        )
+        for name, setting in wanted
+    ]
+    return ChatModel(models, settings.model_total_seconds)

@@ -8,16 +8,20 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_service.auth.principal import Principal
+from rag_service.chat.branches import NEWEST, Parent, parent_of, question_of
 from rag_service.chat.chains import Answering, Record, Turn
 from rag_service.chat.events import Event
+from rag_service.chat.expansion import load_expansion
 from rag_service.chat.live import LiveRuns
 from rag_service.chat.llm import ChatModel
-from rag_service.chat.memory import WINDOW_MESSAGES, window
+from rag_service.chat.memory import Memory, Remembered, turns_told
 from rag_service.chat.prompts import load_answer_prompts, load_prompt
 from rag_service.chat.retold import retold
 from rag_service.chat.runs import Run
+from rag_service.chat.summaries import Summariser
 from rag_service.db.engine import Database
-from rag_service.db.models import Conversation, Message, StoredRun, new_id
+from rag_service.db.models import Channel, KnowledgeBase, StoredRun, new_id
+from rag_service.db.repositories.branches import Branches
 from rag_service.db.repositories.conversations import Conversations
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.db.repositories.idempotency import Answer, Once
@@ -46,11 +50,18 @@ class ChatService:
         model: ChatModel | None,
     ) -> None:
         self._database = database
-        self._history_tokens = settings.history_tokens
-        self._count = model.tokens.count if model else estimate_tokens
+        count = model.tokens.count if model else estimate_tokens
+        self._memory = Memory(database, count, settings.history_tokens)
+        self._summaries = Summariser(
+            database, model, load_prompt(settings.prompts_dir, "summarise"), settings.history_tokens
+        )
         self._refusal_score = settings.refusal_score
         self.runs = LiveRuns(
-            database, self._events, grace=settings.run_grace_seconds, keep_quotes=settings.keep_quotes
+            database,
+            self._events,
+            completed=self._summarise,
+            grace=settings.run_grace_seconds,
+            keep_quotes=settings.keep_quotes,
         )
         answer_prompts = load_answer_prompts(settings.prompts_dir)
         self._prompt_names = list(answer_prompts)
@@ -58,11 +69,15 @@ class ChatService:
             retriever=retriever,
             embedder=embedder,
             model=model,
-            prompts={name: load_prompt(settings.prompts_dir, name) for name in ("question", "condense")},
+            prompts={
+                name: load_prompt(settings.prompts_dir, name)
+                for name in ("question", "condense", "earlier", "instruction")
+            },
             answer_prompts=answer_prompts,
             retrieve_chunks=settings.retrieve_chunks,
             context_tokens=settings.context_tokens,
-            load_history=self._load_history,
+            load_history=self._remembered,
+            expansion=load_expansion(settings, model),
         ).chain()
 
     def check_prompt(self, name: str) -> None:
@@ -76,30 +91,41 @@ class ChatService:
     async def begin(
         self,
         principal: Principal,
-        question: str,
+        question: str | None,
         *,
         conversation_id: UUID | None = None,
-        parent_message_id: UUID | None = None,
+        parent_message_id: Parent = NEWEST,
+        regenerate_message_id: UUID | None = None,
         knowledge_base: str | None = None,
         filters: Filters = NO_FILTERS,
         once: Once | None = None,
         said: str = "",
+        channel: Channel = "chat",
+        history: Sequence[BaseMessage] | None = None,
+        instruction: str = "",
     ) -> Run:
-        """Save the question and set the answer going. `once` is the key of a request that may be sent again, and
-        `said` all that it asks for.
+        """Save the question and set the answer going; without a question, that of `regenerate_message_id` is answered
+        anew, beside the answers it has. `once` is the key of a request that may be sent again, and `said` all that it
+        asks for.
+
+        `history` is what was said before where the caller keeps the conversation: memory is then not looked at.
+        `instruction` is what the caller wishes of a generated answer; it cannot undo the answer prompt.
 
         Raises:
             Repeated: the same was asked under this key before; `again` gives its run.
             Unavailable: this process is about to end.
             NotFound: no such knowledge base, or no such conversation of this caller's.
-            InvalidInput: the parent is not a message of the conversation, or the knowledge base not the
+            InvalidInput: the parent is not an answer of the conversation, or the knowledge base not the
                 conversation's, or the key came with another request.
+            Conflict: the parent is still being made.
         """
         self.runs.check_open()
-        if parent_message_id is not None and conversation_id is None:
-            raise InvalidInput("parent_message_id needs the conversation_id of its conversation.")
-        if principal.knowledge_base is not None and knowledge_base not in (None, principal.knowledge_base):
-            raise no_such(knowledge_base or "")
+        if conversation_id is None and (regenerate_message_id or isinstance(parent_message_id, UUID)):
+            raise InvalidInput(
+                "A message to follow or to answer anew needs the conversation_id of its conversation."
+            )
+        if knowledge_base is not None and not _may_ask(principal, knowledge_base):
+            raise no_such(knowledge_base)
         run_id = new_id()
         once = once or Once(principal.subject, None)
         async with self._database.transaction() as session:
@@ -109,17 +135,21 @@ class ChatService:
                 found = await KnowledgeBases(session).by_slug(
                     knowledge_base or principal.knowledge_base or "default"
                 )
-                conversation = await conversations.start(found.id, _title(question))
-                parent = None
+                conversation = await conversations.start(found.id, _title(question or ""), channel)
             else:
-                conversation = await conversations.get(conversation_id)
+                conversation = await conversations.get(conversation_id, keep=True)
                 bases = KnowledgeBases(session)
                 mine = conversation.knowledge_base_id
                 found = await (bases.by_slug(knowledge_base) if knowledge_base else bases.get(mine))
                 if found.id != mine:
                     raise InvalidInput("The conversation is about another knowledge base; start a new one.")
-                parent = await self._parent(conversations, conversation, parent_message_id)
-            _, answer = await conversations.add_turn(conversation, question, parent)
+            branches = Branches(session, conversation)
+            if question is None:
+                asked = await question_of(branches, regenerate_message_id)
+                answer = await conversations.add_answer(conversation, asked)
+            else:
+                parent = await parent_of(branches, parent_message_id)
+                asked, answer = await conversations.add_turn(conversation, question, parent)
             Runs(session).add(
                 StoredRun(
                     id=run_id,
@@ -135,11 +165,13 @@ class ChatService:
             conversation_id=conversation.id,
             knowledge_base_id=conversation.knowledge_base_id,
             owner=principal.subject,
-            question=question,
+            question=asked.content,
             record=Record(),
             refusal_score=self._refusal_score if found.refusal_score is None else found.refusal_score,
             prompt=found.prompt,
             filters=filters,
+            told=history,
+            instruction=instruction,
         )
         return await self.runs.start(run_id, turn)
 
@@ -156,32 +188,35 @@ class ChatService:
                 message = await Conversations(session, principal.subject).message(UUID(begun["message_id"]))
         return retold(UUID(begun["run_id"]), message)
 
-    @staticmethod
-    async def _parent(
-        conversations: Conversations, conversation: Conversation, wanted: UUID | None
-    ) -> UUID | None:
-        messages = await conversations.messages(conversation.id, newest=WINDOW_MESSAGES * 5)
-        if wanted is None:
-            return messages[-1].id if messages else None
-        if wanted not in {message.id for message in messages}:
-            raise InvalidInput("parent_message_id is not a message of this conversation.")
-        return wanted
-
     async def _events(self, turn: Turn) -> AsyncGenerator[Event, None]:
         async for event in self._chain.astream(turn):
             yield event
 
-    async def _load_history(self, turn: Turn) -> Sequence[BaseMessage]:
+    async def askable(self, principal: Principal) -> list[KnowledgeBase]:
+        """The knowledge bases that a principal may ask, by slug."""
         async with self._database.transaction() as session:
-            messages = await Conversations(session, turn.owner).leading_to(
-                turn.message_id, newest=WINDOW_MESSAGES + 1
-            )
-        return window(messages[:-1], self._count, self._history_tokens)  # the last is the question itself
+            rows = await KnowledgeBases(session).all_with_counts()
+        return [found for found, _ in rows if _may_ask(principal, found.slug)]
 
-    async def messages(self, principal: Principal, conversation_id: UUID, *, limit: int) -> list[Message]:
-        """The newest messages of a conversation, oldest first. Raises NotFound."""
-        async with self._database.transaction() as session:
-            return await Conversations(session, principal.subject).messages(conversation_id, newest=limit)
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text as the language model counts them, or an upper estimate."""
+        return self._memory.count(text)
+
+    async def _remembered(self, turn: Turn) -> Remembered:
+        if turn.told is not None:
+            return Remembered(turns_told(turn.told, self._memory.count, self._memory.budget))
+        return await self._memory.before(turn.owner, turn.message_id)
+
+    def _summarise(self, turn: Turn) -> None:
+        self._summaries.after(turn.owner, turn.conversation_id, turn.message_id)
+
+    async def close(self) -> None:
+        """Leave summaries that are not made yet for later."""
+        await self._summaries.close()
+
+
+def _may_ask(principal: Principal, slug: str) -> bool:
+    return principal.knowledge_base in (None, slug)
 
 
 def _title(question: str) -> str:

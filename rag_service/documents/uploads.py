@@ -90,7 +90,7 @@ class UploadService:
             StorageFull: the disk is full.
             InvalidInput: the request's key came with another request before.
         """
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             knowledge_base = await KnowledgeBases(session).by_slug(slug)
         check_model(knowledge_base, self._embedding_model)
         for file in files:
@@ -129,8 +129,6 @@ async def _enter(
     session: AsyncSession, knowledge_base: KnowledgeBase, files: Sequence[Stored], handling: Handling
 ) -> list[Taken]:
     """What became of each file."""
-    # Two uploads of the same files in another order would else wait for each other, for ever.
-    await KnowledgeBases(session).lock(knowledge_base)
     documents = Documents(session)
     taken: list[Taken] = []
     for stored in files:

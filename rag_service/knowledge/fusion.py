@@ -48,6 +48,24 @@ class Fused:
     fused: float
 
 
+CROWD = 16
+"""The place, in the order of words, of a chunk that shares what many do: what is to tell must be ahead of it."""
+ENOUGH = 24
+"""Chunks, the best by both sides, among which that place is looked for."""
+
+
+def lead(found: Sequence[Fused], possible: float) -> float:
+    """How far the best chunk in words is ahead of what many reach, as a share of the BM25 that is `possible`, 0 to 1.
+
+    `found` are the best chunks by both sides, no two of which say the same.
+    """
+    scores = sorted((hit.lexical or 0.0 for hit in found[:ENOUGH]), reverse=True)
+    if not scores or possible <= 0:
+        return 0.0
+    crowd = scores[CROWD - 1] if len(scores) >= CROWD else 0.0
+    return (scores[0] - crowd) / possible
+
+
 def fuse(
     dense: Sequence[tuple[UUID, float]],
     lexical: Sequence[tuple[UUID, float]],

@@ -30,6 +30,8 @@ from rag_service.errors import DatabaseUnavailable, LexicalIndexUnavailable
 from rag_service.knowledge.lexical import Entry, TantivyIndex
 from rag_service.knowledge.terms import analysis_of, terms
 
+REST_SECONDS = 0.2
+"""Least pause behind a comparison: of many uploads in a row several are indexed with one commit."""
 POLL_SECONDS = 1.0
 POLL_SHARE = 50
 """So many times as long as a comparison takes is the pause until the next one, unless somebody wakes us."""
@@ -126,7 +128,9 @@ class LexicalFollower:
             self._wanted.clear()
             if await self.round():
                 continue
-            await asyncio.sleep(min(LONGEST_PAUSE, max(WOKEN_SHARE * self._took, self._penalty())))
+            await asyncio.sleep(
+                min(LONGEST_PAUSE, max(REST_SECONDS, WOKEN_SHARE * self._took, self._penalty()))
+            )
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(LONGEST_PAUSE, max(POLL_SECONDS, POLL_SHARE * self._took))):
                     await self._wanted.wait()

@@ -20,9 +20,11 @@ from rag_service.knowledge.coverage import Frequencies, Terms
 from rag_service.knowledge.embeddings import Embedder, Vectors
 from rag_service.knowledge.fusion import (
     CANDIDATES,
+    ENOUGH,
     agreement_weight,
     dense_weight,
     fuse,
+    lead,
     most_possible,
 )
 from rag_service.knowledge.lexical import LexicalIndex
@@ -49,7 +51,7 @@ class Retrieval:
     """Hits, best first, what was left out for their sake, and the milliseconds each part took.
 
     `terms` cuts texts of this knowledge base's language as the index does; `frequencies` tell how rare the question's
-    terms are in it, where there is an index.
+    terms are in it, and `lead` how far the best hit is ahead of many in words, where there is an index.
     """
 
     hits: Sequence[Hit]
@@ -57,6 +59,7 @@ class Retrieval:
     left_out: Sequence[Hit] = ()
     terms: Terms = terms
     frequencies: Frequencies | None = None
+    lead: float | None = None
 
 
 NOTHING = Retrieval(())
@@ -122,9 +125,16 @@ class Retriever:
             asked,
             timings,
         )
-        hits, left_out = await search.best(limit, filters)
+        found = await search.best(limit, filters)
+        hits, left_out = _spread(found, limit)
         frequencies = Frequencies(words.chunks, words.frequencies) if words.chunks else None
-        return Retrieval(hits, timings, left_out, words.terms, frequencies)
+        ahead = lead([hit.found for hit in found[0]], asked.possible) if words.chunks else None
+        return Retrieval(hits, timings, left_out, words.terms, frequencies, ahead)
+
+    async def says_enough(self, question: str, knowledge_base_id: UUID) -> bool:
+        """Whether a question can be searched for as it is, whatever was said before. Raises what `retrieve` does."""
+        asked = await self._words(question, (), knowledge_base_id)
+        return follow_ups.says_enough(question, asked.terms(question), asked.chunks, asked.frequencies)
 
     async def _embedded(self, question: str, before: Sequence[str]) -> Vectors | EmbedderUnavailable:
         """Vectors of the earlier questions and, last, of this one; the error where there are to be none."""
@@ -194,7 +204,7 @@ class _Search:
     timings: dict[str, float]
 
     async def best(self, limit: int, filters: Filters) -> tuple[list[Hit], list[Hit]]:
-        """At most `limit` hits, and those left out for their sake."""
+        """At least `limit` hits if there are as many, and those of them that say the same as a better one."""
         kept: list[Hit] = []
         folded: list[Hit] = []
         for times in OVERFETCH:
@@ -202,7 +212,7 @@ class _Search:
             near, told = await self._found(wanted)
             kept, folded = await self._readable(near, told, limit, filters)
             if len(kept) >= limit or max(len(near), len(told)) < wanted:  # enough, or all that there is
-                return _spread(kept, folded, limit)
+                return kept, folded
         if filters:
             # They are narrower than the index can be asked widely: now the other way round.
             async with self.database.transaction() as session:
@@ -211,7 +221,7 @@ class _Search:
                 documents = await chunks.matching_documents(self.knowledge_base_id, filters)
             near, told = await self._found(max(CANDIDATES, limit), ids, documents)
             kept, folded = await self._readable(near, told, limit, filters)
-        return _spread(kept, folded, limit)
+        return kept, folded
 
     async def _found(
         self, wanted: int, ids: Sequence[UUID] | None = None, documents: Sequence[UUID] | None = None
@@ -254,7 +264,7 @@ class _Search:
                 near, told, weight=self._weight(near, told), possible=self.asked.possible, cosines=cosines
             )
             hits: list[Hit] = []
-            few = limit * OVERFETCH[0]
+            few = max(ENOUGH, limit * OVERFETCH[0])
             for some in (found[:few], found[few:]):
                 readable = await Chunks(session).readable(
                     self.knowledge_base_id, [one.chunk_id for one in some], filters
@@ -297,6 +307,8 @@ class _Search:
         return {chunk_id: float(vector @ self.asked.vector) for chunk_id, vector in vectors.items()}
 
 
-def _spread(kept: Sequence[Hit], folded: Sequence[Hit], limit: int) -> tuple[list[Hit], list[Hit]]:
+def _spread(found: tuple[Sequence[Hit], Sequence[Hit]], limit: int) -> tuple[list[Hit], list[Hit]]:
+    """At most `limit` hits, and those left out for their sake."""
+    kept, folded = found
     chosen, cut = spread(kept, limit)
     return chosen, sorted([*cut, *folded], key=lambda hit: -hit.found.fused)

@@ -46,7 +46,7 @@ def tiny_model(body: Mapping[str, Any]) -> str:
     Numbered sources in it (lines `[1] …` or blocks `<source number="1">…</source>`): the first
     sentence of source 1, then ` [1]`. None: its last line, which reads as a rewritten question.
     """
-    asked = next((_content(m) for m in reversed(body["messages"]) if m["role"] == "user"), "")
+    asked = next((content_of(m) for m in reversed(body["messages"]) if m["role"] == "user"), "")
     source = _SOURCE_ONE.search(asked)
     if source is None:
         return (asked.strip().splitlines() or [""])[-1]
@@ -111,7 +111,7 @@ def _encoded(vector: list[float], body: Mapping[str, Any]) -> list[float] | str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-def _content(message: Mapping[str, Any]) -> str:
+def content_of(message: Mapping[str, Any]) -> str:
     content = message.get("content") or ""
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
@@ -123,16 +123,16 @@ def error_body(message: str, kind: str, code: str | None = None) -> dict[str, An
 SERVER_ERROR = error_body("The server had an error while processing your request.", "server_error")
 
 
-def _json(payload: object) -> bytes:
+def as_json(payload: object) -> bytes:
     # Raw UTF-8, as OpenAI sends it: escapes would hide a client that decodes byte by byte.
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def _event(payload: object) -> bytes:
-    return b"data: " + _json(payload) + b"\n\n"
+    return b"data: " + as_json(payload) + b"\n\n"
 
 
-class _Wire(NamedTuple):
+class Wire(NamedTuple):
     """An answer as bytes: what comes with the first token, one piece a token, what follows the last."""
 
     opening: list[bytes]
@@ -141,7 +141,7 @@ class _Wire(NamedTuple):
     error: bytes
 
 
-def _streamed(head: dict[str, Any], tokens: list[str], usage: dict[str, int] | None, finish: str) -> _Wire:
+def _streamed(head: dict[str, Any], tokens: list[str], usage: dict[str, int] | None, finish: str) -> Wire:
     """`usage` None: not asked for. If it is, every event but its own carries it as null."""
     head = {**head, "object": "chat.completion.chunk"} | ({} if usage is None else {"usage": None})
 
@@ -152,19 +152,20 @@ def _streamed(head: dict[str, Any], tokens: list[str], usage: dict[str, int] | N
     opening = [event(role="assistant", content="", refusal=None)]
     totals = [] if usage is None else [_event({**head, "choices": [], "usage": usage})]
     ending = [event(finish), *totals, b"data: [DONE]\n\n"]
-    return _Wire(opening, [event(content=token) for token in tokens], ending, _event(SERVER_ERROR))
+    return Wire(opening, [event(content=token) for token in tokens], ending, _event(SERVER_ERROR))
 
 
-def _whole(head: dict[str, Any], text: str, usage: dict[str, int], finish: str | None) -> _Wire:
+def _whole(head: dict[str, Any], text: str, usage: dict[str, int], finish: str | None) -> Wire:
     message = {"role": "assistant", "content": text, "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
     body = {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
-    return _Wire([], [], [_json(body)], _json(SERVER_ERROR))
+    return Wire([], [], [as_json(body)], as_json(SERVER_ERROR))
 
 
-def _wire(body: dict[str, Any], reply: Reply, tokens: list[str]) -> _Wire:
+def openai_wire(body: dict[str, Any], reply: Reply, tokens: list[str]) -> Wire:
+    """The answer on OpenAI's wire, streamed or whole."""
     head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": body["model"]}
-    asked, said = sum(len(split_tokens(_content(m))) for m in body["messages"]), len(tokens)
+    asked, said = sum(len(split_tokens(content_of(m))) for m in body["messages"]), len(tokens)
     counted = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
     usage = dict(reply.usage or counted)
     unfinished = reply.fault is Fault.NO_DONE
@@ -179,12 +180,16 @@ async def _until_client_leaves() -> None:
     await asyncio.Event().wait()  # ended by cancellation, when the connection is gone
 
 
+Speak = Callable[[dict[str, Any], Reply, list[str]], Wire]
+"""A protocol: how an answer to a body, in tokens, looks as bytes."""
+
+
 async def answer(
-    body: dict[str, Any], reply: Reply, connection: asyncio.Transport
+    body: dict[str, Any], reply: Reply, connection: asyncio.Transport, speak: Speak = openai_wire
 ) -> AsyncGenerator[bytes, None]:
     """The bytes of a chat answer at its pace, up to its fault; `connection` is what some faults close."""
     tokens = split_tokens(reply.text(body) if callable(reply.text) else reply.text)
-    wire = _wire(body, reply, tokens)
+    wire = speak(body, reply, tokens)
     unseen = 0.0 if body.get("stream") else reply.interval * len(tokens)
     await asyncio.sleep(reply.first_token_delay + unseen)
     if reply.fault is Fault.SILENT_BEFORE_FIRST:

@@ -1,4 +1,4 @@
-"""A local server that speaks OpenAI's protocol, and fails on demand.
+"""A local server that speaks OpenAI's protocol, Anthropic's and Ollama's, and fails on demand.
 
 Real HTTP over real sockets, so that what a test sees of a slow, silent or broken model is what
 production would see. `python -m rag_service.testing.model_server --port 9000` runs it by hand.
@@ -32,11 +32,15 @@ from rag_service.testing.completions import (
     embed,
     embeddings_body,
     error_body,
+    openai_wire,
     split_tokens,
     tiny_model,
 )
+from rag_service.testing.other_wires import anthropic_wire, ollama_wire
 
 __all__ = ["Fault", "ModelServer", "RecordedRequest", "Reply", "embed", "split_tokens", "tiny_model"]
+
+_CHATS = {"/v1/chat/completions": openai_wire, "/v1/messages": anthropic_wire, "/api/chat": ollama_wire}
 
 
 @dataclass(frozen=True)
@@ -82,14 +86,19 @@ class _Counted(StreamingResponse):
 
 
 class ModelServer:
-    """OpenAI's chat, embedding and model routes on 127.0.0.1; `with` or `async with` starts and stops it.
+    """OpenAI's chat, embedding and model routes on 127.0.0.1, and Anthropic's and Ollama's for streamed chats; `with`
+    or `async with` starts and stops it.
 
     It runs in a thread with its own loop, which alone writes `requests` and `open_streams`: any
     thread may read them. `open_streams` counts the chat answers under way, streamed or not.
-    Stopped and started again, it keeps its port. Stopping takes at most 2 s, whatever streams.
+    Without `keep_alive` no chat leaves an open connection behind in its client. Stopped and started again, it keeps
+    its port. Stopping takes at most 2 s, whatever streams.
     """
 
-    def __init__(self, reply: Reply | None = None, *, port: int = 0, dimensions: int = 384) -> None:
+    def __init__(
+        self, reply: Reply | None = None, *, port: int = 0, dimensions: int = 384, keep_alive: bool = True
+    ) -> None:
+        self.keep_alive = keep_alive
         self.port = port
         self.dimensions = dimensions
         self.requests: list[RecordedRequest] = []
@@ -102,6 +111,11 @@ class ModelServer:
     def base_url(self) -> str:
         """What `OPENAI_BASE_URL` wants; with `port=0` it is known once the server has started."""
         return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def root_url(self) -> str:
+        """What `ANTHROPIC_BASE_URL` and `OLLAMA_HOST` want."""
+        return self.base_url.removesuffix("/v1")
 
     def reply(self, reply: Reply) -> None:
         """From now on, answer so whenever the script is empty."""
@@ -161,9 +175,9 @@ class ModelServer:
         await asyncio.to_thread(self.stop)
 
     def _app(self) -> Starlette:
-        chat = Route("/v1/chat/completions", self._chat, methods=["POST"])
+        chats = [Route(path, self._chat, methods=["POST"]) for path in _CHATS]
         embeddings = Route("/v1/embeddings", self._embeddings, methods=["POST"])
-        return Starlette(routes=[chat, embeddings, Route("/v1/models", self._models)])
+        return Starlette(routes=[*chats, embeddings, Route("/v1/models", self._models)])
 
     async def _record(self, request: Request) -> dict[str, Any]:
         body: dict[str, Any] = await request.json() if request.method == "POST" else {}
@@ -179,6 +193,12 @@ class ModelServer:
         return JSONResponse({"object": "list", "data": models})
 
     async def _chat(self, request: Request) -> Response:
+        response = await self._answer(request)
+        if not self.keep_alive:
+            response.headers["connection"] = "close"
+        return response
+
+    async def _answer(self, request: Request) -> Response:
         body = await self._record(request)
         reply = self._script.popleft() if self._script else self._default
         connection: asyncio.Transport = request.state.connection
@@ -192,7 +212,7 @@ class ModelServer:
             await request.receive()  # the disconnect: only then is this response sure to go nowhere
             return Response()
         media_type = "text/event-stream" if body.get("stream") else "application/json"
-        return _Counted(self, answer(body, reply, connection), media_type)
+        return _Counted(self, answer(body, reply, connection, _CHATS[request.url.path]), media_type)
 
     async def _embeddings(self, request: Request) -> Response:
         body = await self._record(request)

@@ -62,6 +62,7 @@ async def _serving(settings: Settings) -> AsyncIterator[Server]:
         log_config=None,
         access_log=False,
         http=Protocol,
+        proxy_headers=False,
         timeout_graceful_shutdown=2,
         timeout_keep_alive=600,  # the tests' client lives as long: none finds its connection just closed
     )

@@ -85,9 +85,14 @@ async def test_usage_is_told_and_stored(generating: Server, model_server: ModelS
     used = {"prompt_tokens": 41, "completion_tokens": 7, "total_tokens": 48}
     model_server.reply(Reply("Basalt [1].", usage=used))
     turn = await stream(generating.http, QUESTION)
-    expected = {"input_tokens": 41, "output_tokens": 7, "total_tokens": 48}
-    assert turn.end.data["usage"] == expected
-    assert (await stored(generating.http, turn.start))["usage"] == expected
+    told = turn.end.data["usage"]
+    (call,) = told.pop("calls")
+    assert told == {
+        **{"input_tokens": 41, "output_tokens": 7, "total_tokens": 48},
+        **{"estimated": False, "cost": None},
+    }
+    assert (call["purpose"], call["model"], call["outcome"]) == ("answer", "openai:test-model", "complete")
+    assert (await stored(generating.http, turn.start))["usage"] == {**told, "calls": [call]}
 
 
 async def test_the_prompts_that_made_an_answer_are_stored_with_version_and_hash(

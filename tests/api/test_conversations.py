@@ -75,7 +75,7 @@ async def test_a_conversation_says_what_it_is_about(quoting: Server, guest: Gues
     slug = await new_base(quoting)
     await whole(caller, f"  Moon?\n\n{'long ' * 50}", knowledge_base=slug)
     (item,) = (await conversations(caller))["items"]
-    assert set(item) == {"id", "title", "knowledge_base", "created_at", "updated_at"}
+    assert set(item) == {*("id", "title", "knowledge_base", "pinned", "archived", "created_at", "updated_at")}
     assert item["knowledge_base"] == slug
     assert item["title"].startswith("Moon? long") and len(item["title"]) <= 80 and item["title"].endswith("…")
 
@@ -104,6 +104,11 @@ async def test_a_conversation_of_another_key_is_like_one_that_does_not_exist(
             await http.post("/api/v1/chat", json=body),
             await http.post("/api/v1/chat", json={**body, "stream": False}),
             await http.get("/api/v1/conversations", params={"cursor": conversation}),
+            await http.get(f"/api/v1/conversations/{conversation}"),
+            await http.get(f"/api/v1/conversations/{conversation}/messages", params={"all": True}),
+            await http.get(f"/api/v1/conversations/{conversation}/export"),
+            await http.get(f"/api/v1/conversations/{conversation}/export", params={"format": "markdown"}),
+            await http.patch(f"/api/v1/conversations/{conversation}", json={"title": "mine"}),
         ]
         problems = [check_problem(answer, 404, "conversation_not_found") for answer in answers]
         return [{**problem, "request_id": None} for problem in problems]
@@ -162,8 +167,72 @@ async def test_two_questions_at_once_in_one_conversation_are_both_answered(
         stream(caller, "How heavy is it?", conversation_id=conversation),
         stream(caller, "How long is its orbit?", conversation_id=conversation),
     )
-    kept = {item["id"]: item for item in await messages(caller, conversation)}
+    path = f"/api/v1/conversations/{conversation}/messages"
+    kept = {item["id"]: item for item in (await caller.get(path, params={"all": True})).json()["items"]}
     assert len(kept) == 6
     for turn in (one, two):
         assert kept[turn.start["message_id"]]["content"] == turn.text
         assert kept[turn.start["message_id"]]["state"] == "complete"
+
+
+async def test_conversations_are_found_by_what_was_said_in_any_script(quoting: Server, guest: Guest) -> None:
+    caller, stranger = await guest(quoting), await guest(quoting)
+    asked = [
+        "চাঁদ কী দিয়ে তৈরি?",  # with য় in two characters
+        "100% of the moon?",
+        "100 of_the moon?",
+        "A back\\slash?",
+        "Größe?",
+    ]
+    begun = {text: (await whole(caller, text))["conversation_id"] for text in asked}
+    await whole(stranger, "চাঁদ কী?")
+
+    async def found(words: str) -> list[str]:
+        items = (await conversations(caller, q=words))["items"]
+        return [text for text, id in begun.items() if id in {item["id"] for item in items}]
+
+    assert await found("চাঁদ") == [asked[0]]
+    assert await found("দি\u09dfে") == [asked[0]]  # য় in one
+    assert await found("0%") == [asked[1]]
+    assert await found("of_the") == [asked[2]]
+    assert await found("k\\s") == [asked[3]]
+    assert await found("GRÖSSE".replace("SS", "ß")) == [asked[4]]
+    assert await found("nothing like it") == []
+    answered = await whole(caller, QUESTION)
+    ids = [item["id"] for item in (await conversations(caller, q="ANORTHOSITE"))["items"]]
+    assert answered["conversation_id"] in ids  # said in its answer
+    page = await conversations(caller, q="moon", limit=1)
+    rest = await conversations(caller, q="moon", cursor=page["next_cursor"])
+    assert len(rest["items"]) >= 2 and page["items"][0] not in rest["items"]
+    for wrong in ("", "  ", "x" * 201, "a\x00b"):
+        check_problem(await caller.get("/api/v1/conversations", params={"q": wrong}), 422, "invalid_input")
+
+
+async def test_a_conversation_is_renamed_pinned_and_put_away(quoting: Server, guest: Guest) -> None:
+    caller = await guest(quoting)
+    one, two, three = [(await whole(caller, f"Moon {n}?"))["conversation_id"] for n in range(3)]
+
+    async def change(conversation: str, **body: Any) -> dict[str, Any]:
+        answer = await caller.patch(f"/api/v1/conversations/{conversation}", json=body)
+        assert answer.status_code == 200, answer.text
+        read = (await caller.get(f"/api/v1/conversations/{conversation}")).json()
+        assert read == answer.json()
+        return dict(read)
+
+    before = (await caller.get(f"/api/v1/conversations/{one}")).json()
+    renamed = await change(one, title=" Owls\r\n# and larks ")
+    assert renamed == {**before, "title": "Owls # and larks"}  # nor is it used by that
+    await change(one, pinned=True)
+    await change(two, archived=True)
+    pages = [await conversations(caller, limit=1)]
+    pages.append(await conversations(caller, limit=1, cursor=pages[0]["next_cursor"]))
+    pages.append(await conversations(caller, limit=1, cursor=pages[1]["next_cursor"]))
+    assert [[item["id"] for item in page["items"]] for page in pages] == [[one], [three], []]
+    assert [item["id"] for item in (await conversations(caller, archived=True))["items"]] == [two]
+    assert (await change(one, pinned=False, title="x"))["pinned"] is False
+    assert (await change(two, archived=False))["archived"] is False
+    listed = (await conversations(caller))["items"]
+    assert [item["id"] for item in listed] == [three, two, one]
+    for wrong in ({}, {"title": " \n "}, {"title": None}, {"title": "a\x00"}, {"pinned": 2}, {"owner": "x"}):
+        answer = await caller.patch(f"/api/v1/conversations/{one}", json=wrong)
+        check_problem(answer, 422, "invalid_input")

@@ -15,8 +15,14 @@ from tests.conftest import Serve, Server
 
 API = "/api/v1"
 BASES = f"{API}/knowledge-bases"
-SETTINGS = {"language": "bn", "prompt": "answer", "refusal_score": 0.5, "chunk_tokens": 64}
-UNSET = {"language": None, "prompt": "answer", "refusal_score": None, "chunk_tokens": None}
+SETTINGS = {
+    "language": "bn",
+    "prompt": "answer",
+    "refusal_score": 0.5,
+    "chunk_tokens": 64,
+    "retention_days": 30,
+}
+UNSET = {**dict.fromkeys(SETTINGS), "prompt": "answer"}
 
 
 async def test_it_is_created_with_its_settings_and_read_back(quoting: Server, guest: Guest) -> None:
@@ -63,6 +69,8 @@ BAD: list[dict[str, Any]] = [
     {"chunk_tokens": 31},
     {"chunk_tokens": 8193},
     {"chunk_tokens": 64.5},
+    {"retention_days": 0},
+    {"retention_days": 36501},
     {"name": None},
     {"name": "a\x00b"},
     {"embedding_model": "other"},

@@ -113,8 +113,9 @@ async def test_a_turn_is_stopped_on_any_server_within_a_second(pair: Pair, model
 
 
 LISTENERS = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'rag-listener'"
-LOCKS = f"SELECT count(*) {LISTENERS} AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)"
-CUT = f"SELECT count(pg_terminate_backend(pid)) {LISTENERS}"
+HELD = "AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)"
+LOCKS = "SELECT count(*) " + LISTENERS + " " + HELD
+CUT = "SELECT count(pg_terminate_backend(pid)) " + LISTENERS
 
 
 async def test_a_server_that_lost_its_lock_and_lives_keeps_its_turns(

@@ -136,7 +136,8 @@ async def test_finds_what_was_committed_in_another_order_than_begun(stand: Stand
     async with stand.database.transaction() as session:
         blob = StoredBlob(uuid4().hex, uuid4().hex * 2, 1)
         accepted = await Documents(session).accept(stand.base, "slow.txt", blob)
-        assert accepted.job is not None
+    assert accepted.job is not None
+    async with stand.database.transaction() as session:
         await session.execute(insert(Chunk), [_row(accepted.job.version_id, 0, "The slow one.")])
         await Steps(session).activate([Readable(accepted.job, "text/plain", None, None, 1)])
         await session.flush()

@@ -4,9 +4,9 @@ from contextlib import aclosing
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 
-from rag_service.api import sse
+from rag_service.api import sse, turns
 from rag_service.api.deps import AskedOnce, ProtectedRoute, Svc, Visitor
 from rag_service.api.schemas.chat import ChatAnswer, ChatRequest, CitationOut, SourceOut
 from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources
@@ -16,27 +16,36 @@ from rag_service.db.repositories.idempotency import Repeated
 from rag_service.errors import RagError, Unavailable, kind_of
 
 router = APIRouter(tags=["chat"], route_class=ProtectedRoute)
+_starting = APIRouter(tags=["chat"], route_class=turns.TurnRoute)
 
 
-@router.post("/chat", response_model=ChatAnswer)
+@_starting.post("/chat", response_model=ChatAnswer)
 async def chat(
-    body: ChatRequest, principal: Visitor, services: Svc, once: AskedOnce
+    body: ChatRequest, request: Request, principal: Visitor, services: Svc, once: AskedOnce
 ) -> Response | ChatAnswer:
     """Ask a question. With `stream` (the default) the answer comes as server-sent events:
 
     `start`, `sources`, then `delta` and `citation`, and exactly one of `done` and `error` at the end. With an
     `Idempotency-Key` the same question can be sent again safely: it gets the first one's answer, as a stream or whole.
+
+    Nothing is overwritten: `parent_message_id` begins a branch behind an earlier answer, which is also how a question
+    is worded anew, and `regenerate_message_id` has a question answered once more.
     """
     try:
-        run = await services.chat.begin(
-            principal,
-            body.message,
-            conversation_id=body.conversation_id,
-            parent_message_id=body.parent_message_id,
-            knowledge_base=body.knowledge_base,
-            filters=body.filters.to_filters() if body.filters else NO_FILTERS,
-            once=once,
-            said=f"chat {body.model_dump_json(exclude={'stream'})}",
+        run = await turns.begin(
+            request,
+            services,
+            lambda: services.chat.begin(
+                principal,
+                body.message,
+                conversation_id=body.conversation_id,
+                parent_message_id=body.parent,
+                regenerate_message_id=body.regenerate_message_id,
+                knowledge_base=body.knowledge_base,
+                filters=body.filters.to_filters() if body.filters else NO_FILTERS,
+                once=once,
+                said=f"chat {body.model_dump_json(exclude={'stream'}, exclude_unset=True)}",
+            ),
         )
     except Repeated as repeated:
         run = await services.chat.again(principal, repeated.answer)
@@ -65,6 +74,9 @@ async def follow_chat(
 async def stop_chat(run_id: UUID, principal: Visitor, services: Svc) -> None:
     """Stop a turn of yours; what was said so far is kept, and its stream ends with `done`."""
     await services.chat.runs.stop(principal.subject, run_id)
+
+
+router.include_router(_starting)
 
 
 async def _whole(run: Run) -> ChatAnswer:

@@ -1,36 +1,64 @@
-"""Conversations of the caller: list, read, delete."""
+"""Conversations of the caller: list and search, read, rename, pin, archive, delete."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from rag_service.api.deps import Limit, ProtectedRoute, Svc, Visitor
 from rag_service.api.schemas.base import Page
-from rag_service.api.schemas.chat import ConversationOut, MessageOut
-from rag_service.db.models import Conversation
+from rag_service.api.schemas.chat import ConversationOut
+from rag_service.api.schemas.conversations import ConversationChange, ErasedOut, Words
+from rag_service.db.models import Channel
 from rag_service.db.repositories.conversations import Conversations
+from rag_service.db.repositories.people import erase_conversations
 
 router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=ProtectedRoute)
 
 
 @router.get("")
 async def list_conversations(
-    principal: Visitor, services: Svc, limit: Limit = 50, cursor: UUID | None = None
+    principal: Visitor,
+    services: Svc,
+    limit: Limit = 50,
+    cursor: UUID | None = None,
+    q: Annotated[Words | None, Query(description="what stands in the title or in a message")] = None,
+    archived: Annotated[bool, Query(description="the archived ones instead of the others")] = False,
+    channel: Annotated[Channel, Query(description="`openai`: the turns of `/v1/chat/completions`")] = "chat",
 ) -> Page[ConversationOut]:
-    """Your conversations, the one last used first."""
+    """Your conversations: the pinned first, then the one last used."""
     async with services.database.transaction() as session:
-        rows = await Conversations(session, principal.subject).page(before=cursor, limit=limit)
-    items = [_out(conversation, slug) for conversation, slug in rows]
+        rows = await Conversations(session, principal.subject).page(
+            before=cursor, limit=limit, words=q, archived=archived, channel=channel
+        )
+    items = [ConversationOut.of(conversation, slug) for conversation, slug in rows]
     return Page(items=items, next_cursor=str(items[-1].id) if len(items) == limit else None)
 
 
-@router.get("/{conversation_id}/messages")
-async def list_messages(
-    conversation_id: UUID, principal: Visitor, services: Svc, limit: Limit = 100
-) -> Page[MessageOut]:
-    """The newest messages of a conversation, oldest first, with all that made each answer."""
-    messages = await services.chat.messages(principal, conversation_id, limit=limit)
-    return Page(items=[MessageOut.model_validate(message) for message in messages])
+@router.delete("")
+async def delete_all_conversations(principal: Visitor, services: Svc) -> ErasedOut:
+    """Erase all your conversations with their messages and your feedback. The second time nothing is left to be."""
+    async with services.database.transaction() as session:
+        return ErasedOut.model_validate(await erase_conversations(session, principal.subject))
+
+
+@router.get("/{conversation_id}")
+async def get_conversation(conversation_id: UUID, principal: Visitor, services: Svc) -> ConversationOut:
+    """One of your conversations."""
+    async with services.database.transaction() as session:
+        return ConversationOut.of(*await Conversations(session, principal.subject).with_slug(conversation_id))
+
+
+@router.patch("/{conversation_id}")
+async def change_conversation(
+    conversation_id: UUID, body: ConversationChange, principal: Visitor, services: Svc
+) -> ConversationOut:
+    """Rename, pin or archive a conversation."""
+    async with services.database.transaction() as session:
+        changed = await Conversations(session, principal.subject).change(
+            conversation_id, **body.model_dump(exclude_unset=True)
+        )
+        return ConversationOut.of(*changed)
 
 
 @router.delete("/{conversation_id}", status_code=204)
@@ -38,13 +66,3 @@ async def delete_conversation(conversation_id: UUID, principal: Visitor, service
     """Delete a conversation with its messages."""
     async with services.database.transaction() as session:
         await Conversations(session, principal.subject).delete(conversation_id)
-
-
-def _out(conversation: Conversation, slug: str) -> ConversationOut:
-    return ConversationOut(
-        id=conversation.id,
-        title=conversation.title,
-        knowledge_base=slug,
-        created_at=conversation.created_at,
-        updated_at=conversation.updated_at,
-    )

@@ -2,14 +2,14 @@
 
 from fastapi import APIRouter, Request, Response
 
-from rag_service.api.deps import Admin, OnceOnly, ProtectedRoute, Svc, own_origin
+from rag_service.api.deps import Admin, OnceOnly, ProtectedRoute, PublicRoute, Svc, own_origin
 from rag_service.api.schemas.base import Page
 from rag_service.api.schemas.embeds import EmbedId, EmbedOut, EmbedRequest, TokenOut, TokenRequest
 from rag_service.db.repositories.embeds import LivingEmbed
 from rag_service.db.repositories.idempotency import Answer
 
 router = APIRouter(prefix="/embeds", tags=["embeds"], route_class=ProtectedRoute)
-public = APIRouter(prefix="/embeds", tags=["embeds"])
+public = APIRouter(prefix="/embeds", tags=["embeds"], route_class=PublicRoute)
 
 
 @router.get("")

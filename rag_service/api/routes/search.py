@@ -15,9 +15,10 @@ async def search(body: SearchRequest, _: Admin, services: Svc) -> SearchAnswer:
     there are any. With `trace`, how each was found and what was left out."""
     knowledge_base = await services.documents.knowledge_base(body.knowledge_base)
     filters = body.filters.to_filters() if body.filters else NO_FILTERS
-    found = await services.retriever.retrieve(
-        body.query, knowledge_base.id, limit=body.limit, filters=filters
-    )
+    with await services.admission.gate.enter():
+        found = await services.retriever.retrieve(
+            body.query, knowledge_base.id, limit=body.limit, filters=filters
+        )
     hits = [
         SearchHit(
             chunk_id=hit.source.chunk.id,

@@ -1,27 +1,60 @@
 """Shapes of turns and conversations."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import Field, computed_field
+from pydantic import Field, ValidationInfo, computed_field, field_validator, model_validator
 
 from rag_service.api.schemas.base import Question, Request, Response, Slug
+from rag_service.api.schemas.feedback import FeedbackOut
 from rag_service.api.schemas.filters import FiltersIn
+from rag_service.chat.branches import NEWEST, Parent
 from rag_service.chat.support import is_claimed, unsupported
+from rag_service.db.models import Conversation
 
 
 class ChatRequest(Request):
-    message: Question
+    regenerate_message_id: UUID | None = Field(
+        default=None,
+        description="an answer, or its question, to be answered anew beside the answers there are; goes without "
+        "`message`",
+    )
+    message: Annotated[Question | None, Field(validate_default=True)] = Field(
+        default=None, description="the question"
+    )
     conversation_id: UUID | None = Field(default=None, description="goes on with a conversation of yours")
     parent_message_id: UUID | None = Field(
-        default=None, description="the message this one follows; the last if unset"
+        default=None,
+        description="the answer this question follows: the newest if unset, none at all (a first question worded "
+        "anew) if null",
     )
     knowledge_base: Slug | None = Field(
         default=None, description="asked in a new conversation; `default` if unset"
     )
     filters: FiltersIn | None = Field(default=None, description="answer from some of the documents only")
     stream: bool = Field(default=True, description="server-sent events, or one JSON when the answer is whole")
+
+    @field_validator("message")
+    @classmethod
+    def _asked_one_way(cls, message: str | None, info: ValidationInfo) -> str | None:
+        again = info.data.get("regenerate_message_id")
+        if message is None and again is None and "regenerate_message_id" in info.data:
+            raise ValueError("give a question, or the id of an answer in regenerate_message_id")
+        if message is not None and again is not None:
+            raise ValueError("leave it out where regenerate_message_id is given: the question stays as it is")
+        return message
+
+    @model_validator(mode="after")
+    def _follows_one_way(self) -> Self:
+        if self.regenerate_message_id is not None and self.parent_message_id is not None:
+            raise ValueError("give regenerate_message_id or parent_message_id, not both")
+        return self
+
+    @property
+    def parent(self) -> Parent:
+        """What the question follows. Left out and null are two things."""
+        return self.parent_message_id if "parent_message_id" in self.model_fields_set else NEWEST
 
 
 class CitationOut(Response):
@@ -70,13 +103,30 @@ class ConversationOut(Response):
     id: UUID
     title: str
     knowledge_base: str
+    pinned: bool
+    archived: bool
     created_at: datetime
     updated_at: datetime
+
+    @classmethod
+    def of(cls, found: Conversation, slug: str) -> Self:
+        return cls(
+            id=found.id,
+            title=found.title,
+            knowledge_base=slug,
+            pinned=found.pinned_at is not None,
+            archived=found.archived_at is not None,
+            created_at=found.created_at,
+            updated_at=found.updated_at,
+        )
 
 
 class MessageOut(Response):
     id: UUID
     parent_id: UUID | None
+    sibling_ids: list[UUID] = Field(
+        default=[], description="all that share its parent, itself included, the oldest first"
+    )
     role: str
     state: str
     content: str
@@ -88,6 +138,7 @@ class MessageOut(Response):
     timings: dict[str, Any]
     finish_reason: str | None
     error_code: str | None
+    feedback: FeedbackOut | None = Field(default=None, description="what you said of this answer")
     created_at: datetime
 
     @computed_field(description="spans of the sentences that no source was found to support")  # type: ignore[prop-decorator]

@@ -46,6 +46,10 @@ class _Settings(Request):
         default=None,
         description="largest chunk of what is read from now on, in tokens; null for RAG_CHUNK_TOKENS",
     )
+    retention_days: Annotated[int, Field(ge=1, le=36500)] | None = Field(
+        default=None,
+        description="days after its last question that a conversation is erased, once a day; null to keep them all",
+    )
 
 
 class KnowledgeBaseRequest(_Settings):
@@ -68,7 +72,8 @@ class KnowledgeBaseChange(_Settings):
     def _says_something(self) -> Self:
         if not self.model_fields_set:
             raise ValueError(
-                "give what is to be changed: name, language, prompt, refusal_score or chunk_tokens"
+                "give what is to be changed: name, language, prompt, refusal_score, chunk_tokens or "
+                "retention_days"
             )
         return self
 
@@ -83,6 +88,7 @@ class KnowledgeBaseOut(Response):
     prompt: str
     refusal_score: float | None
     chunk_tokens: int | None
+    retention_days: int | None
     embedding_model: str
     documents: int = Field(description="how many can be asked")
     created_at: datetime
@@ -96,6 +102,7 @@ class KnowledgeBaseOut(Response):
             prompt=found.prompt,
             refusal_score=found.refusal_score,
             chunk_tokens=found.chunk_tokens,
+            retention_days=found.retention_days,
             embedding_model=found.embedding_model,
             documents=documents,
             created_at=found.created_at,

@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from rag_service.db.models.base import Base, CreatedAt, Id
 
 Role = Literal["user", "assistant"]
+Channel = Literal["chat", "openai"]
+"""Whether a conversation is kept here, or by a client that speaks OpenAI's protocol and sends it along each time."""
 MessageState = Literal["streaming", "complete", "stopped", "failed", "interrupted"]
 
 
@@ -23,8 +25,11 @@ class Conversation(Base):
     owner: Mapped[str] = mapped_column(String(100), doc="the principal's subject")
     knowledge_base_id: Mapped[UUID] = mapped_column(ForeignKey("knowledge_bases.id", ondelete="CASCADE"))
     title: Mapped[str] = mapped_column(String(200))
+    channel: Mapped[Channel] = mapped_column(String(16), server_default="chat")
+    pinned_at: Mapped[datetime | None]
+    archived_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
-    updated_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt] = mapped_column(doc="when it was last written in")
 
 
 class Message(Base):
@@ -33,6 +38,8 @@ class Message(Base):
     __tablename__ = "messages"
     __table_args__ = (
         Index("ix_messages_conversation_id_id", "conversation_id", "id"),
+        Index("ix_messages_parent_id", "parent_id"),
+        Index("ix_messages_refused", "created_at", postgresql_where=text("finish_reason = 'refused'")),
         # Finds the answers that quote a document, when it is erased.
         Index(
             "ix_messages_sources",

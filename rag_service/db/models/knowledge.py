@@ -34,6 +34,7 @@ class KnowledgeBase(Base):
     prompt: Mapped[str] = mapped_column(String(63), server_default="answer", doc="name of its answer prompt")
     refusal_score: Mapped[float | None] = mapped_column(doc="in place of RAG_REFUSAL_SCORE")
     chunk_tokens: Mapped[int | None] = mapped_column(doc="in place of RAG_CHUNK_TOKENS")
+    retention_days: Mapped[int | None] = mapped_column(doc="how long conversations are kept; None: for ever")
     created_at: Mapped[CreatedAt]
     deleted_at: Mapped[datetime | None]
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rag_service.blobs import StoredBlob
 from rag_service.db.models import Document, DocumentVersion, Job, KnowledgeBase, new_id
 from rag_service.db.repositories.jobs import JOBS_CHANNEL, Jobs
-from rag_service.db.repositories.knowledge_bases import no_such
+from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.db.repositories.lexical import ACTIVE_CHANNEL
 from rag_service.db.repositories.versions import Versions
 from rag_service.errors import Conflict, NotFound
@@ -67,6 +67,8 @@ class Documents:
     ) -> Accepted:
         """Enter uploaded bytes as a new document, or a new version of the one of that name.
 
+        One caller at a time: two uploads of the same files in another order would else wait for each other, for ever.
+
         Document, version and job come into being in the caller's transaction, and the worker is
         woken when it commits. Bytes equal to the active version's, or to one still being read, are
         `unchanged`. Attributes and tags that are given take the place of those the document has.
@@ -75,7 +77,7 @@ class Documents:
             NotFound: the knowledge base was deleted.
             Conflict: there is one of that name, and `on_conflict` is `reject`.
         """
-        await self._hold(knowledge_base)
+        await KnowledgeBases(self._session).lock(knowledge_base)
         document, is_new = await self._lock_or_create(knowledge_base.id, name)
         if not is_new and on_conflict == "skip":
             return Accepted(document, None, "skipped")
@@ -119,23 +121,15 @@ class Documents:
             raise _no_such_document()
         return document
 
-    async def _hold(self, knowledge_base: KnowledgeBase) -> None:
-        """Keep the knowledge base from being deleted until the transaction ends. Raises NotFound if it was."""
-        living = await self._session.scalar(
-            select(KnowledgeBase.id)
-            .where(KnowledgeBase.id == knowledge_base.id, KnowledgeBase.deleted_at.is_(None))
-            .with_for_update(read=True, key_share=True)
-        )
-        if living is None:
-            raise no_such(knowledge_base.slug)
-
     async def _lock_or_create(self, knowledge_base_id: UUID, name: str) -> tuple[Document, bool]:
         created = await self._session.scalar(
             insert(Document)
             .values(id=new_id(), knowledge_base_id=knowledge_base_id, name=name)
             .on_conflict_do_nothing()
-            .returning(Document.id)
+            .returning(Document)
         )
+        if created is not None:
+            return created, True
         # The lock makes two uploads of one name take turns, so that they number their versions apart.
         document = await self._session.scalar(
             select(Document)
@@ -148,7 +142,7 @@ class Documents:
         )
         if document is None:
             raise NotFound(f"{name!r} was deleted while it was being uploaded; upload it again.")
-        return document, created is not None
+        return document, False
 
     async def get(self, document_id: UUID) -> Document:
         """Raises NotFound where there is none, or it was deleted."""

@@ -26,16 +26,8 @@ class Keys:
         )
 
     async def touch(self, key_id: UUID) -> None:
-        """Note that a key was used, to the minute: a busy key is not a row written all the time."""
-        await self._session.execute(
-            update(ApiKey)
-            .where(
-                ApiKey.id == key_id,
-                ApiKey.last_used_at.is_(None)
-                | (ApiKey.last_used_at < func.now() - text("interval '1 minute'")),
-            )
-            .values(last_used_at=func.now())
-        )
+        """Note that a key was used now."""
+        await self._session.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=func.now()))
 
     async def all(self) -> list[ApiKey]:
         return list(await self._session.scalars(select(ApiKey).order_by(ApiKey.id)))

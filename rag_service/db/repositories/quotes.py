@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.models import Document, Message, StoredRun
+from rag_service.db.repositories import summaries
 
 MARKER = "[…]"
 """Stands in an answer where it rested on a document that was erased."""
@@ -106,15 +107,18 @@ class Quotes:
         mark = str(document_id)
         await self._forget_streams(mark)
         after: UUID | None = None
+        conversations: set[UUID] = set()
         while messages := await self._next(mark, after):
             for message in messages:
                 clean = Quoted(message.content, message.sources, message.citations).without({mark})
                 message.content, message.sources = clean.content, clean.sources
                 message.citations = clean.citations
+                conversations.add(message.conversation_id)
             await self._session.flush()
             after = messages[-1].id
             for message in messages:  # of a document that is quoted much, not all at once in memory
                 self._session.expunge(message)
+        await summaries.forget(self._session, conversations)
 
     async def _forget_streams(self, document_id: str) -> None:
         """Streams of answers that ended, which could still be read again, told what came of the document; those of

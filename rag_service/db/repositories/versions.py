@@ -83,8 +83,6 @@ class Versions:
             state="pending",
             restored_from=restored_from,
         )
-        self._session.add(version)
-        await self._session.flush()
         job = Job(
             id=new_id(),
             knowledge_base_id=document.knowledge_base_id,
@@ -97,7 +95,7 @@ class Versions:
             warnings=[],
             fence=0,
         )
-        self._session.add(job)
+        self._session.add_all([version, job])
         await self._session.flush()
         await self._session.execute(text(f"NOTIFY {JOBS_CHANNEL}"))
         return job

@@ -17,13 +17,15 @@ import { chatIcon, downIcon, newIcon, warningIcon } from "./icons";
 import "./quote-drawer";
 import { VisitorSession } from "./session";
 import { shared } from "./theme";
+import type { TurnTools } from "./turn-tools";
 import { turnView } from "./turn-view";
+import type { Rating, Reason } from "./types";
 
 const NEAR_THE_END = 60;
 const WIDE = "(min-width: 1100px)";
 
 @define("rag-chat")
-export class ChatPanel extends LitElement {
+export class ChatPanel extends LitElement implements TurnTools {
   static override styles = [shared, panelStyles];
 
   /** Where the API is. */
@@ -37,6 +39,7 @@ export class ChatPanel extends LitElement {
   @state() private opening = true;
   @state() private shown: { mark: Mark; opener: HTMLElement } | null = null;
   @state() private atEnd = true;
+  @state() private edited: Turn | null = null;
 
   @query(".log") private log!: HTMLElement;
   @query(".turns") private content!: HTMLElement;
@@ -164,6 +167,44 @@ export class ChatPanel extends LitElement {
     void this.#conversation.retry(turn);
   }
 
+  get busy(): boolean {
+    return this.#conversation.busy;
+  }
+
+  isEdited(turn: Turn): boolean {
+    return this.edited === turn;
+  }
+
+  edit(turn: Turn | null): void {
+    this.edited = turn;
+    const focused = turn === null ? null : ".edit textarea";
+    void this.updateComplete.then(() =>
+      focused ? this.renderRoot.querySelector<HTMLElement>(focused)?.focus() : this.composer.focus(),
+    );
+  }
+
+  ask(turn: Turn, question: string): void {
+    this.edit(null);
+    this.shown = null;
+    void this.#conversation.edit(turn, question);
+  }
+
+  regenerate(turn: Turn): void {
+    this.shown = null;
+    this.composer.focus(); // the button that had the focus goes away
+    void this.#conversation.regenerate(turn);
+  }
+
+  show(messageId: string): void {
+    this.shown = null;
+    this.edited = null;
+    void this.#conversation.show(messageId);
+  }
+
+  rate(turn: Turn, rating: Rating | null, reason: Reason | null): void {
+    void this.#conversation.rate(turn, rating, reason);
+  }
+
   #heading() {
     const { title } = this.locale.strings;
     return this.layout === "page"
@@ -225,6 +266,7 @@ export class ChatPanel extends LitElement {
 
   readonly #startAnew = () => {
     this.shown = null;
+    this.edited = null;
     this.#conversation.reset();
     this.composer.focus();
   };

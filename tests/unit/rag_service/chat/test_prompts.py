@@ -23,6 +23,8 @@ def write(folder: Path, text: str) -> Path:
         ("answer", SystemMessage, {}),
         ("question", HumanMessage, {"sources": "SOURCES", "question": "QUESTION"}),
         ("condense", HumanMessage, {"history": "HISTORY", "question": "QUESTION"}),
+        ("summarise", HumanMessage, {"summary": "SUMMARY", "turns": "TURNS"}),
+        ("earlier", HumanMessage, {"summary": "SUMMARY"}),
     ],
 )
 def test_our_own_prompts_load_and_take_what_they_declare(

@@ -1,0 +1,68 @@
+"""Where a turn goes in the tree of a conversation: behind an answer, at the root, or beside an answer there is."""
+
+from enum import Enum
+from uuid import UUID
+
+from rag_service.db.models import Message
+from rag_service.db.repositories.branches import Branches
+from rag_service.errors import Conflict, InvalidInput
+
+
+class Newest(Enum):
+    """Stands for the newest answer, where None stands for the root."""
+
+    NEWEST = "newest"
+
+
+NEWEST = Newest.NEWEST
+
+Parent = UUID | None | Newest
+
+
+async def parent_of(branches: Branches, wanted: Parent) -> UUID | None:
+    """The answer that a new question follows; None makes it the first of its branch.
+
+    Raises:
+        InvalidInput: it is no answer of the conversation.
+        Conflict: it is still being made.
+    """
+    if wanted is None:
+        return None
+    if isinstance(wanted, Newest):
+        newest = await branches.newest_answer()
+        return newest.id if newest else None
+    found = await branches.find(wanted)
+    if found is None:
+        raise InvalidInput("parent_message_id is not a message of this conversation.")
+    if found.role != "assistant":
+        raise InvalidInput(
+            "parent_message_id is a question, and a question follows an answer, or null to be the first one. To have "
+            "that question answered anew, send regenerate_message_id and no message."
+        )
+    if found.state == "streaming":
+        raise _under_way()
+    return found.id
+
+
+async def question_of(branches: Branches, message_id: UUID | None) -> Message:
+    """The question that is to be answered anew, given itself or one of its answers.
+
+    Raises:
+        InvalidInput: it is no message of the conversation.
+        Conflict: an answer to it is being made.
+    """
+    found = await branches.find(message_id) if message_id else None
+    if found is not None and found.role == "assistant" and found.parent_id is not None:
+        found = await branches.find(found.parent_id)
+    if found is None or found.role != "user":
+        raise InvalidInput("regenerate_message_id is not a message of this conversation.")
+    if await branches.is_being_answered(found.id):
+        raise _under_way()
+    return found
+
+
+def _under_way() -> Conflict:
+    return Conflict(
+        "The answer is still being made: wait for its end, or stop it, then send this again.",
+        code="answer_under_way",
+    )
