@@ -112,9 +112,15 @@ async def test_a_turn_is_stopped_on_any_server_within_a_second(pair: Pair, model
     check_problem(await pair[1].http.post(path), 404, "run_not_found")
 
 
-LISTENERS = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'rag-listener'"
-LOCKS = f"SELECT count(*) {LISTENERS} AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)"
-CUT = f"SELECT count(pg_terminate_backend(pid)) {LISTENERS}"
+CUT = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND application_name = 'rag-listener'"
+)
+LOCKS = (
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND application_name = 'rag-listener' "
+    "AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)"
+)
 
 
 async def test_a_server_that_lost_its_lock_and_lives_keeps_its_turns(
