@@ -45,7 +45,7 @@ def measure(
     asked = {
         "model": "bench",
         "stream": True,
-        "messages": [{"role": "user", "content": f"{AT_LENGTH} of it."}],
+        "messages": [{"role": "user", "content": f"{AT_LENGTH} it?"}],
     }
     direct = _watch(
         Order(f"{model_url}/chat/completions", {}, asked, PIECE, streams, 4 * A_SECOND, seconds), None
@@ -55,7 +55,7 @@ def measure(
         relayed = _watch(order, process)
     search.fill(server)
     question = questions_about(search.passages_text(), 1, seed=8)[0]
-    body = {"message": f"{question} {AT_LENGTH}.", "knowledge_base": search.SLUG}
+    body = {"message": question.replace("What is", AT_LENGTH), "knowledge_base": search.SLUG}
     key = {"Authorization": server.http.headers["authorization"]}
     ours = _watch(
         Order(f"{server.url}/api/v1/chat", key, body, "event: delta", streams, A_SECOND, seconds),
@@ -90,6 +90,7 @@ def _watch(order: Order, process: psutil.Process | None) -> dict[str, Any]:
         seen: dict[str, Any] = json.loads(load.stdout.readline())
         cpu = _cpu(process) - cpu
         timer.join()
+    assert seen["pieces"] and not seen["broken"], f"not all streams went on: {seen}"
     if process is not None:
         seen["cpu_us_a_piece"] = round(1e6 * cpu / seen["pieces"], 1)
         seen["kb_a_stream"] = round((memory[0] - before) / 1024 / order.streams, 1)

@@ -1,6 +1,6 @@
 """The model server of the streaming benches, in a process of its own: 20 tokens a second.
 
-`python -m evals.bench.upstream` prints its address. A question that says so is answered at length.
+`python -m evals.bench.upstream` prints its address. A question that says `exactly` is answered at length.
 """
 
 import sys
@@ -11,8 +11,7 @@ from typing import Any
 from rag_service.testing.model_server import ModelServer, Reply
 
 TOKENS_A_SECOND = 20.0
-AT_LENGTH = "Tell at length"
-SECONDS_AT_LENGTH = 120
+AT_LENGTH = "What exactly is"
 
 SHORT = "It is written there [1]."
 LONG = " ".join(["The", *["handbook says how the work goes on,"] * 400])

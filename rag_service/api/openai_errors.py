@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-_CODES = {"unauthenticated": "invalid_api_key"}
+_CODES = {"unauthenticated": "invalid_api_key", "rate_limited": "rate_limit_exceeded"}
 """Codes that OpenAI's clients know by another name than ours."""
 _PARAMS = {"model_not_found": "model"}
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}

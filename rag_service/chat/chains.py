@@ -218,7 +218,10 @@ class Answering:
     async def _answerable(self, turn: Turn) -> float:
         """How likely it is that the hits answer the question; below 0 where there are none."""
         before = time.perf_counter()
-        likely, measured = await asyncio.to_thread(refusal.judged, turn.query, turn.found, self.embedder)
+        # A question that was asked after others is answered if it is with the last of them, or by itself.
+        worded = dict.fromkeys([turn.query, turn.question] if turn.asked else [turn.query])
+        judged = [await asyncio.to_thread(refusal.judged, one, turn.found, self.embedder) for one in worded]
+        likely, measured = max(judged, key=lambda one: one[0])
         turn.record.timings["judge"] = 1000 * (time.perf_counter() - before)
         logger.debug("judged", extra={"answerable": round(likely, 3), **asdict(measured)})
         return likely

@@ -15,7 +15,7 @@ from rag_service.testing.model_server import Fault, ModelServer, Reply
 from tests.api.conftest import Guest, client_of
 from tests.api.openai_clients import PATH, QUESTION, ask, said, sdk
 from tests.api.support import messages, until
-from tests.conftest import Server
+from tests.conftest import Serve, Server
 
 LONG = Reply("The moon is basalt [1]. " + "and so on " * 500, token_delay=0.02)
 CLOSED_SECONDS = 1.0
@@ -212,6 +212,29 @@ async def test_a_model_that_does_not_answer_is_stood_in_for_by_quotes(
     proof = (await ask(generating))["rag"]
     assert (proof["degraded"], proof["answered_by"]) == (True, "extractive")
     await check_healthy(generating, model_server)
+
+
+async def test_one_turn_too_many_is_a_rate_limit_and_a_client_who_left_makes_room(
+    serve: Serve, model_server: ModelServer
+) -> None:
+    options = {"chat_model": "openai:test-model", "openai_base_url": model_server.base_url}
+    async with serve(**options, limit_concurrent_runs=1) as server:
+        await server.upload(("moon.md", "The moon is made of basalt."))
+        model_server.script(LONG)
+        async with sdk(server) as client:
+            asked: Any = ASKED
+            stream = await client.chat.completions.create(**asked, stream=True)
+            await model_server.wait_for(lambda: model_server.open_streams == 1)
+            with pytest.raises(openai.RateLimitError) as refused:
+                await client.chat.completions.create(**asked)
+            assert refused.value.code and int(refused.value.response.headers["retry-after"]) >= 1
+            await stream.close()
+            await model_server.wait_for(lambda: model_server.open_streams == 0, CLOSED_SECONDS)
+
+            async def has_room() -> bool:
+                return (await server.http.post(PATH, json=ASKED)).status_code == 200
+
+            await until(has_room)
 
 
 @pytest.mark.parametrize("streamed", [True, False])
