@@ -8,113 +8,33 @@ stored of them, and says behind the last one that the answer is whole.
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
-from uuid import UUID
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, merge_message_runs
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from rag_service.chat import extractive, surroundings
 from rag_service.chat.citations import CitationStream
-from rag_service.chat.events import Citation, Delta, Done, Event, Source, Sources, Traced
+from rag_service.chat.events import Delta, Done, Event, Source, Sources, Traced
 from rag_service.chat.expansion import Expansion
 from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import Remembered, inert, transcript
 from rag_service.chat.prompts import Prompt
-from rag_service.chat.support import is_claimed, unsupported
-from rag_service.chat.usage import Call, usage_of
-from rag_service.db.repositories.chunks import ReadableChunk
-from rag_service.db.repositories.filters import NO_FILTERS, Filters
+from rag_service.chat.source_text import as_text, inside_tags, source_of
+from rag_service.chat.turn import Turn, rounded
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge import refusal
 from rag_service.knowledge.embeddings import Embedder
-from rag_service.knowledge.retriever import NOTHING, Retrieval, Retriever
+from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.selection import Hit
 from rag_service.knowledge.tokens import estimate_tokens
 from rag_service.knowledge.trace import Trace
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class Record:
-    """What is stored of an answer; filled in as it comes, so that a turn cut short keeps what it had.
-
-    `topics` is the end of a refusal's text: headings of documents, which are not stored with it.
-    """
-
-    text: str = ""
-    topics: str = ""
-    sources: list[Source] = field(default_factory=list)
-    citations: list[Citation] = field(default_factory=list)
-    query: str = ""
-    model: str = extractive.NAME
-    prompts: list[dict[str, Any]] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    timings: dict[str, float] = field(default_factory=dict)
-    finish_reason: str = "stop"
-    degraded: bool = False
-    started: float = field(default_factory=time.perf_counter)
-
-    def note(self, event: Event) -> None:
-        """Take in an event on its way out."""
-        match event:
-            case Sources(sources):
-                self.sources = list(sources)
-            case Delta(text):
-                if not self.text:
-                    self.timings["first_delta"] = self.elapsed()
-                self.text += text
-            case Citation():
-                self.citations.append(event)
-
-    @property
-    def usage(self) -> dict[str, Any]:
-        """What the models used that were asked in this turn."""
-        return usage_of(self.calls)
-
-    def unsupported(self) -> list[tuple[int, int]]:
-        """Spans of the sentences that no source supports."""
-        if not is_claimed(self.model, self.finish_reason):
-            return []
-        return unsupported(self.text, [one.answer_span for one in self.citations if one.supported])
-
-    def elapsed(self) -> float:
-        """Milliseconds since the turn began."""
-        return 1000 * (time.perf_counter() - self.started)
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One question on its way through the chain. `asked` are the questions before it, where they help to search.
-
-    `told` is what was said before where the caller keeps the conversation, and `instruction` what it wishes of the
-    answer.
-    """
-
-    message_id: UUID
-    conversation_id: UUID
-    knowledge_base_id: UUID
-    owner: str
-    question: str
-    record: Record
-    refusal_score: float
-    prompt: str = "answer"
-    trace: bool = False
-    filters: Filters = NO_FILTERS
-    told: Sequence[BaseMessage] | None = None
-    instruction: str = ""
-    history: Sequence[BaseMessage] = ()
-    summary: str = ""
-    query: str = ""
-    asked: Sequence[str] = ()
-    found: Retrieval = NOTHING
 
 
 @dataclass(frozen=True)
@@ -278,7 +198,7 @@ class Answering:
         sources: list[Source] = []
         spent = 0
         for hit in hits:
-            source = _source(len(sources) + 1, hit.source, hit.score)
+            source = source_of(len(sources) + 1, hit.source, hit.score)
             spent += count(as_text([source]))
             if sources and spent > self.context_tokens:
                 break
@@ -295,7 +215,7 @@ class Answering:
         turn.record.timings["neighbours"] = 1000 * (time.perf_counter() - before)
         return surroundings.widened(
             sources,
-            [(_source(0, one.source, 0.0), one.of) for one in near],
+            [(source_of(0, one.source, 0.0), one.of) for one in near],
             lambda source: count(as_text([source])),
             self.context_tokens,
         )
@@ -349,7 +269,7 @@ class Answering:
             return system.message()
         wishes = self.prompts["instruction"]
         turn.record.prompts.append(wishes.mark)
-        wished = wishes.message(instruction=_TAG.sub("(", turn.instruction))
+        wished = wishes.message(instruction=inside_tags(turn.instruction))
         return SystemMessage(f"{system.message().text}\n\n{wished.text}")
 
     def _system(self, turn: Turn) -> Prompt:
@@ -369,42 +289,5 @@ def _traced(turn: Turn, likely: float) -> Traced:
     )
 
 
-def _source(number: int, found: ReadableChunk, score: float) -> Source:
-    chunk = found.chunk
-    return Source(
-        number=number,
-        document_id=found.document_id,
-        chunk_id=chunk.id,
-        filename=found.filename,
-        title=found.title,
-        headings=chunk.headings,
-        page=chunk.page,
-        score=round(score, 4),
-        text=chunk.text,
-        context=chunk.context,
-        ordinal=chunk.ordinal,
-    )
-
-
 def _asked(history: Sequence[BaseMessage]) -> tuple[str, ...]:
     return tuple(message.text for message in history if isinstance(message, HumanMessage))
-
-
-_TAG = re.compile(r"<(?=\s*/?\s*(?:source|instruction)\b)", re.IGNORECASE)
-
-
-def as_text(sources: Sequence[Source]) -> str:
-    """The sources for a prompt, each between tags that nothing inside it can close."""
-    parts = []
-    for source in sources:
-        title = _TAG.sub("(", source.title).replace('"', "'")
-        place = f' page="{source.page}"' if source.page else ""
-        lines = [" > ".join(source.headings), source.context, source.text]
-        body = _TAG.sub("(", "\n".join(line for line in lines if line))
-        parts.append(f'<source number="{source.number}" title="{title}"{place}>\n{body}\n</source>')
-    return "\n\n".join(parts)
-
-
-def rounded(timings: dict[str, float]) -> dict[str, float]:
-    """Milliseconds to one decimal."""
-    return {name: round(value, 1) for name, value in timings.items()}

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag_service.chat.chains import Record, rounded
 from rag_service.chat.events import Citation, Done, Failed, Source, from_json, to_json
+from rag_service.chat.turn import Record, rounded
 from rag_service.db.models import MessageState, StoredRun
 from rag_service.db.repositories.conversations import Conversations
 from rag_service.db.repositories.quotes import Quoted, Quotes

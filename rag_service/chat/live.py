@@ -6,13 +6,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from uuid import UUID
 
-from rag_service.chat.chains import Turn, rounded
 from rag_service.chat.endings import INTERRUPTED, Ending, Endings
 from rag_service.chat.events import Done, Event, Failed, Start
 from rag_service.chat.journal import Journal, unwritten
 from rag_service.chat.mirrors import Mirrors
 from rag_service.chat.replica import Replica
 from rag_service.chat.runs import Run
+from rag_service.chat.turn import Turn, rounded
 from rag_service.db.caller import may_see
 from rag_service.db.engine import Database
 from rag_service.db.repositories.runs import Batch, Runs

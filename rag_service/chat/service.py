@@ -9,7 +9,7 @@ from langchain_core.runnables import Runnable
 
 from rag_service.auth.principal import Principal
 from rag_service.chat.branches import NEWEST, Parent, parent_of, question_of
-from rag_service.chat.chains import Answering, Record, Turn
+from rag_service.chat.chains import Answering
 from rag_service.chat.events import Event
 from rag_service.chat.expansion import load_expansion
 from rag_service.chat.live import LiveRuns
@@ -19,6 +19,7 @@ from rag_service.chat.prompts import load_answer_prompts, load_prompt
 from rag_service.chat.retold import retold
 from rag_service.chat.runs import Run
 from rag_service.chat.summaries import Summariser
+from rag_service.chat.turn import Record, Turn
 from rag_service.db.engine import Database
 from rag_service.db.models import Channel, KnowledgeBase, StoredRun, new_id
 from rag_service.db.repositories.branches import Branches
