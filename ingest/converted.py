@@ -9,6 +9,7 @@ import regex
 
 from ingest.blocks import Block, Kind, markdown_blocks
 from ingest.decoding import scrub
+from ingest.hyphens import rejoined
 
 PAGE_MARK = "\n\n\ue000{page_num}\ue001\n\n"
 _PAGE_MARK_FOUND = re.compile("\\s*\ue000(\\d+)\ue001\\s*")
@@ -35,7 +36,7 @@ def from_nodes(nodes: Sequence[dict[str, Any]]) -> tuple[str, list[Block]]:
     for node in nodes:
         content = node["content"]
         page = int(node.get("page") or page)
-        piece = scrub(_node_text(content)).strip()
+        piece = rejoined(scrub(_node_text(content)).strip())
         if content["node_type"] == "group" or not piece:
             continue
         kind = _NODE_KINDS.get(content["node_type"], "paragraph")

@@ -12,13 +12,14 @@ from ingest.conversion import clean_title, convert, converted
 from ingest.decoding import decode, is_text, scrub
 from ingest.limits import Limits
 from ingest.mail import from_eml, from_msg, is_mail
-from ingest.media_types import DOC, DOCX, MSG, PACKED, PDF, PPTX, SPREADSHEETS, by_magic, of_binary
+from ingest.media_types import DOC, DOCX, MSG, PACKED, PDF, PPTX, SPREADSHEETS, XLSX, by_magic, of_binary
 from ingest.messages import DEEPEST, read_message
 from ingest.ocr import Languages
 from ingest.pdf import read_pdf
 from ingest.scans import no_text, read_picture
+from ingest.sheet_files import as_shown
 from ingest.sheets import read_csv, read_workbook
-from ingest.slides import with_notes
+from ingest.slides import with_notes_and_charts
 from ingest.unpacked import check_unpacked
 from ingest.word_files import prepared, restored
 from rag_service.errors import UnreadableDocument
@@ -74,12 +75,13 @@ def _read(data: bytes, name: str, limits: Limits, depth: int) -> Extraction:
     if media_type in PACKED:
         check_unpacked(data, name, 2 * limits.text_mb)
     if media_type in SPREADSHEETS:
-        return read_workbook(converted(data, media_type, name).content, media_type, limits.rows)
+        ready = as_shown(data) if media_type == XLSX else data
+        return read_workbook(converted(ready, media_type, name).content, media_type, limits.rows)
     if media_type == DOCX:
         read = convert(prepared(data), media_type, name)
         return replace(read, text=restored(read.text), title=read.title and restored(read.title))
     if media_type == PPTX:
-        return with_notes(convert(data, media_type, name), data)
+        return with_notes_and_charts(convert(data, media_type, name), data)
     if media_type == DOC:
         return _read_doc(data, name)
     if media_type == MSG:

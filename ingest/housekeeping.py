@@ -3,12 +3,14 @@ conversations that were kept long enough are erased."""
 
 import asyncio
 import logging
+from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.locks import locked
+from rag_service.db.repositories.audit import Audit
 from rag_service.db.repositories.retention import delete_outdated
 from rag_service.errors import RagError
 from rag_service.knowledge.leftovers import orphan_files, unused_embeddings
@@ -21,8 +23,8 @@ CONVERSATIONS_AT_ONCE = 500
 logger = logging.getLogger(__name__)
 
 
-async def keep_house(database: Database, blobs: BlobStore) -> None:
-    """Remove what was left behind now, and then once a day, for ever."""
+async def keep_house(database: Database, blobs: BlobStore, *, audit_days: int = 365) -> None:
+    """Remove what was left behind, and old entries of the audit log, now and then once a day, for ever."""
     while True:
         pause = EVERY_SECONDS
         try:
@@ -30,6 +32,7 @@ async def keep_house(database: Database, blobs: BlobStore) -> None:
                 if free:
                     await clean_up(database, blobs)
                     await erase_outdated(database)
+                    await forget_acts(database, days=audit_days)
         except (RagError, SQLAlchemyError, OSError) as error:
             # By its kind: a database's text may hold what was asked of it.
             logger.warning("housekeeping was cut short", extra={"reason": type(error).__name__})
@@ -71,3 +74,15 @@ async def erase_outdated(database: Database) -> None:
             break
     if erased:
         logger.info("conversations were kept long enough and are erased", extra={"count": erased})
+
+
+async def forget_acts(database: Database, *, days: int) -> None:
+    """Remove what the audit log tells that is older.
+
+    Raises:
+        DatabaseUnavailable
+    """
+    async with database.transaction() as session:
+        count = await Audit(session).forget(older=timedelta(days=days))
+    if count:
+        logger.info("old entries of the audit log are removed", extra={"count": count})

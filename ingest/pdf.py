@@ -15,9 +15,11 @@ from ingest.blocks import Block, Extraction, first_heading, plain_blocks
 from ingest.conversion import clean_title, converted
 from ingest.converted import from_nodes
 from ingest.decoding import scrub
+from ingest.hyphens import rejoined
 from ingest.limits import Budget, Limits
 from ingest.media_types import PDF
 from ingest.ocr import Languages
+from ingest.pdf_glyphs import pages_with_whole_words
 from ingest.pdf_table_places import with_tables
 from ingest.scans import ScannedPages, read_pages
 
@@ -47,6 +49,7 @@ def read_pdf(path: Path, data: bytes, name: str, limits: Limits) -> Extraction:
     text, blocks = from_nodes(result.document["nodes"] if result.document else [])
     count = int(result.metadata.get("page_count") or 0)
     text, blocks = _with_pages(text, blocks, _incomplete(text, blocks, result.pages or []))
+    text, blocks = _with_pages(text, blocks, pages_with_whole_words(path, _by_page(text, blocks)))
     text, blocks, doubts = with_tables(path, text, blocks, for_tables)
     blocks = _without_running_heads(text, blocks)
     title = clean_title(result.metadata.get("title")) or clean_title(first_heading(text, blocks))
@@ -60,6 +63,13 @@ def read_pdf(path: Path, data: bytes, name: str, limits: Limits) -> Extraction:
     missing = sorted(set(poor) - {block.page for block in blocks})
     warnings = scanned.warnings(missing) if blocks else []
     return Extraction(text, blocks, PDF, title, count or None, doubts + warnings)
+
+
+def _by_page(text: str, blocks: Iterable[Block]) -> dict[int, str]:
+    return {
+        page: "\n".join(text[block.start : block.end] for block in held)
+        for page, held in groupby(blocks, lambda block: block.page or 1)
+    }
 
 
 def _letters(text: str, blocks: Iterable[Block]) -> Counter[int]:
@@ -78,13 +88,17 @@ def _incomplete(text: str, blocks: Sequence[Block], pages: Iterable[dict[str, An
     """The pages of which the blocks hold too little, each with all of its text."""
     letters = _letters(text, blocks)
     whole = {
-        int(page["page_number"]): _WITHIN_SENTENCE.sub("\n", scrub(page["content"]).strip()) for page in pages
+        int(page["page_number"]): rejoined(_WITHIN_SENTENCE.sub("\n", scrub(page["content"]).strip()))
+        for page in pages
     }
     return {page: held for page, held in whole.items() if letters[page] < LEAST_SHARE * _count(held)}
 
 
 def _without_running_heads(text: str, blocks: Sequence[Block]) -> list[Block]:
-    """The blocks but for those that, at a page's top or bottom, say the same on most pages but for numbers."""
+    """The blocks but for those that, at a page's top or bottom, say the same on most pages but for numbers.
+
+    A heading at the top of the first page stays: the heads of the others may repeat the title.
+    """
     by_page = [list(found) for _, found in groupby(blocks, lambda block: block.page)]
     if len(by_page) < FEWEST_PAGES:
         return list(blocks)
@@ -102,7 +116,9 @@ def _without_running_heads(text: str, blocks: Sequence[Block]) -> list[Block]:
         block
         for page in by_page
         for block in page
-        if block not in (page[0], page[-1]) or said(block) not in running
+        if block not in (page[0], page[-1])
+        or said(block) not in running
+        or (block is blocks[0] and block.kind == "heading")
     ]
 
 

@@ -8,6 +8,7 @@ import kreuzberg
 
 from ingest.assembly import Assembly
 from ingest.blocks import Extraction, plain_blocks
+from ingest.hyphens import rejoined
 from ingest.limits import Budget, Limits
 from ingest.ocr import Languages, Recognised, pages_of, recognise
 from rag_service.errors import UnreadableDocument
@@ -30,7 +31,7 @@ class ScannedPages:
     skipped: list[int] = field(default_factory=list)
 
     def read(self, page: int, found: Recognised) -> None:
-        self.texts[page] = found.text
+        self.texts[page] = rejoined(found.text)
         if found.is_doubtful:
             self.doubtful.append(page)
 

@@ -37,7 +37,7 @@ def read_csv(text: str, media_type: str, rows: int) -> Extraction:
         found = list(islice(_filled(reader), rows + 2))
     warnings = [cut_short("The table", rows)] if len(found) > rows + 1 else []
     put = Assembly()
-    put.add("table", _table(found[: rows + 1]))
+    put.add("table", markdown_table(found[: rows + 1]))
     return Extraction(put.text, put.blocks, media_type, warnings=warnings)
 
 
@@ -83,7 +83,8 @@ def _filled(rows: Iterable[list[str]]) -> Iterator[list[str]]:
     return (row for row in rows if any(cell.strip() for cell in row))
 
 
-def _table(rows: list[list[str]]) -> str:
+def markdown_table(rows: list[list[str]]) -> str:
+    """The rows as a table of Markdown; the first is its header."""
     if not rows:
         return ""
     width = max(map(len, rows))

@@ -1,11 +1,13 @@
-"""Word files made ready for the converter, which drops tabs (so that words are glued), `&`, `<` and `>`, and all
-of a paragraph in which a text box is anchored."""
+"""Word files made ready for the converter, which drops tabs (so that words are glued), `&`, `<` and `>`, the marks of
+lists that a style makes, and all of a paragraph in which a text box is anchored."""
 
 import html
 import re
 import zlib
 from io import BytesIO
 from zipfile import BadZipFile, ZipFile
+
+from ingest.word_lists import declared, list_styles
 
 _MOST_BYTES = 512 * 1024 * 1024
 _TAB = re.compile(r"<w:(?:tab|ptab)(?: w:(?:alignment|relativeTo|leader)=\"\w*\")*\s*/>")
@@ -30,10 +32,12 @@ def prepared(data: bytes) -> bytes:
             members = [item for item in old.infolist() if not item.filename.startswith("word/media/")]
             if sum(item.file_size for item in members) > _MOST_BYTES:
                 return data
+            styles = "word/styles.xml"
+            lists = list_styles(old.read(styles).decode()) if styles in old.namelist() else {}
             for item in members:
                 content = old.read(item)
                 is_text = item.filename.startswith("word/") and item.filename.endswith(".xml")
-                new.writestr(item, _rewritten(content.decode()) if is_text else content)
+                new.writestr(item, _rewritten(declared(content.decode(), lists)) if is_text else content)
     except (BadZipFile, RuntimeError, OSError, ValueError, EOFError, zlib.error):
         return data
     return ready.getvalue()

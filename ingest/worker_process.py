@@ -124,7 +124,7 @@ def chores(ready: Ready, settings: Settings) -> list[Coroutine[Any, Any, None]]:
     return [
         deliver(ready.database, settings),
         UrlFetcher(ready.database, ready.blobs, settings).run(),
-        keep_house(ready.database, ready.blobs),
+        keep_house(ready.database, ready.blobs, audit_days=settings.audit_days),
     ]
 
 

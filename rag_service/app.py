@@ -10,13 +10,17 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.formparsers import MultiPartParser
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from rag_service import __version__
+from rag_service.admission.desk import Admission
 from rag_service.api import problems, static
 from rag_service.api.cors import EmbedOrigins
 from rag_service.api.deps import Services
+from rag_service.api.in_flight import InFlight
 from rag_service.api.middleware import BodyLimit, RequestContext
 from rag_service.api.routes import (
+    audit,
     chat,
     conversations,
     documents,
@@ -25,8 +29,10 @@ from rag_service.api.routes import (
     feedback,
     health,
     jobs,
+    keys,
     knowledge_bases,
     messages,
+    openai,
     people,
     search,
     unanswered,
@@ -49,6 +55,7 @@ from rag_service.errors import RagError
 from rag_service.knowledge.embeddings import Embedder, load_embedder
 from rag_service.knowledge.lexical import TantivyIndex
 from rag_service.knowledge.lexical_follower import LexicalFollower
+from rag_service.knowledge.reranking import load_reranker
 from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.vectors import ChromaIndex
 from rag_service.settings import Settings
@@ -117,14 +124,22 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
         jobs,
         search,
         urls,
+        keys,
+        audit,
     ):
         app.include_router(module.router, prefix=API)
     app.include_router(embeds.public, prefix=API)
+    app.include_router(openai.router)
     app.add_middleware(BodyLimit, json_bytes=JSON_BYTES, upload_bytes=settings.max_upload_bytes)
+    app.add_middleware(InFlight, most=settings.max_requests)
     static.install(app)
     app.add_middleware(EmbedOrigins)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.hosts, www_redirect=False)
     app.add_middleware(RequestContext)
+    if settings.trusted_proxies:
+        # The server's own takes the word of any program on this machine; see `main`.
+        trusted = [str(network) for network in settings.trusted_proxies]
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)
     return app
 
 
@@ -135,7 +150,8 @@ async def _start(
     try:
         startup.services = await _build(settings, load, startup, stack)
         logger.info("api ready", extra={"answers_with": settings.answers_with})
-        # The first batch is slow: better now than with the first question that is answered by quoting.
+        # The first question and the first batch are slow: better now than with the first that somebody asks.
+        await startup.services.embedder.embed_question("warm up")
         await startup.services.embedder.embed_texts(["warm up"])
     except RagError as error:
         startup.failure, startup.waiting_for = error, error.detail
@@ -160,8 +176,8 @@ async def _build(
     )
     stack.push_async_callback(database.close)
     await migrate(database)
-    keys = KeyService(database, settings.secret())
-    await keys.ensure_admin(settings)
+    key_service = KeyService(database, settings.secret())
+    await key_service.ensure_admin(settings)
     startup.waiting_for = "loading the embedding model"
     embedder, model = await loading, await model_loading
     async with database.transaction() as session:
@@ -173,14 +189,19 @@ async def _build(
     stack.push_async_callback(lexical.close)
     follower = LexicalFollower(database, lexical)
     await stack.enter_async_context(follower.running())
-    retriever = Retriever(database, vectors, embedder, lexical)
+    reranker = await asyncio.to_thread(load_reranker, settings)
+    if reranker is not None:
+        stack.callback(reranker.close)
+    retriever = Retriever(database, vectors, embedder, lexical, reranker)
+    admission = Admission.of(settings)
+    stack.push_async_callback(admission.close)
     chat_service = ChatService(settings, database, retriever, embedder, model)
     stack.push_async_callback(chat_service.close)
     await stack.enter_async_context(chat_service.runs.running())
     return Services(
         settings=settings,
         database=database,
-        keys=keys,
+        keys=key_service,
         embeds=EmbedService(database, settings.secret(), home=settings.offers_home_chat),
         chat=chat_service,
         documents=DocumentService(database, blobs),
@@ -192,4 +213,5 @@ async def _build(
         vectors=vectors,
         lexical=lexical,
         lexical_follower=follower,
+        admission=admission,
     )

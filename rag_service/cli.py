@@ -4,27 +4,22 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
 
 from rag_service import logs
 from rag_service.client import Client
 from rag_service.errors import RagError
 from rag_service.first_run import print_turn, welcome
+from rag_service.keys_command import keys_app
 from rag_service.settings import Settings, load_settings
 from rag_service.supervisor import serve as supervise
-
-if TYPE_CHECKING:
-    from rag_service.auth.service import KeyService
 
 app = typer.Typer(
     help="Answers from your own documents, with proof.", no_args_is_help=True, add_completion=False
 )
-keys_app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 console = Console()
 
@@ -109,61 +104,6 @@ def _read_line() -> str:
         return ""
 
 
-@keys_app.command("create")
-def create_key(
-    name: Annotated[str, typer.Argument(help="What or whom it is for.")],
-    role: Annotated[str, typer.Option(help="`admin` or `chat`.")] = "chat",
-    as_json: AsJson = False,
-) -> None:
-    """Make a key and show it, once."""
-    if role not in ("admin", "chat"):
-        raise typer.BadParameter("A role is `admin` or `chat`.", param_hint="--role")
-
-    async def run() -> None:
-        async with _key_service() as keys:
-            key, text = await keys.create(name, "admin" if role == "admin" else "chat")
-        if as_json:
-            sys.stdout.write(json.dumps({"key": text, "prefix": key.prefix, "role": key.role}) + "\n")
-            return
-        console.print("Keep it now: it is not shown again.")
-        console.out(text, highlight=False)
-
-    asyncio.run(run())
-
-
-@keys_app.command("list")
-def list_keys() -> None:
-    """All keys, by prefix."""
-
-    async def run() -> None:
-        async with _key_service() as keys:
-            found = await keys.all()
-        # A prefix is there to be copied: it is never cut short.
-        table = Table(
-            Column("Prefix", no_wrap=True, min_width=30), "Role", "Name", "Created", "Last used", "Revoked"
-        )
-        for key in found:
-            dates = (key.created_at, key.last_used_at, key.revoked_at)
-            table.add_row(
-                key.prefix, key.role, key.name, *(f"{date:%Y-%m-%d %H:%M}" if date else "" for date in dates)
-            )
-        console.print(table)
-
-    asyncio.run(run())
-
-
-@keys_app.command("revoke")
-def revoke_key(prefix: Annotated[str, typer.Argument(help="As `rag keys list` shows it.")]) -> None:
-    """End a key; its next request is refused."""
-
-    async def run() -> None:
-        async with _key_service() as keys:
-            key = await keys.revoke(prefix)
-        console.print(f"Revoked {key.prefix} ({key.name}).", highlight=False)
-
-    asyncio.run(run())
-
-
 @app.command()
 def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
@@ -176,20 +116,6 @@ def doctor(
     from rag_service.doctor.command import run_doctor
 
     sys.exit(asyncio.run(run_doctor(load_settings().connected(), console, repair=repair, as_json=as_json)))
-
-
-@asynccontextmanager
-async def _key_service() -> AsyncIterator["KeyService"]:
-    from rag_service.auth.service import KeyService
-    from rag_service.db.engine import Database
-
-    settings = load_settings().connected()
-    assert settings.database_url  # noqa: S101 - connected() promises it
-    database = Database(settings.database_url.get_secret_value(), pool=2, application="rag-keys")
-    try:
-        yield KeyService(database, settings.secret())
-    finally:
-        await database.close()
 
 
 def main() -> None:

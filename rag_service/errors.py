@@ -8,8 +8,10 @@
     ├── NotFound          404  does not exist, or is not the caller's: the two look the same
     ├── Conflict          409  clashes with what is there
     ├── TooLarge          413  more bytes than the limit
+    ├── TooMany           429  a caller has used up what it may for now; says when there is more
     ├── UnreadableDocument 415 a file from which no text can be had; names the file and the way out
     └── Unavailable       503  something we depend on does not answer; worth trying again
+        ├── Overloaded         more is asked of this process than it takes on
         ├── StorageFull   507  the disk has no room for what was sent: not worth trying until somebody makes room
         ├── DatabaseUnavailable
         │   └── DatabaseFull     507  the same, of the database's disk
@@ -32,6 +34,8 @@ class RagError(Exception):
     status = 500
     title = "Something went wrong"
     retryable = False
+    again_seconds = 2
+    """In how many seconds it is worth trying again, where it is at all."""
 
     def __init__(self, detail: str, *, code: str | None = None) -> None:
         super().__init__(detail)
@@ -81,6 +85,27 @@ class TooLarge(RagError):
     title = "Too large"
 
 
+class TooMany(RagError):
+    """`limit` is its name, how much it allows, in how many seconds (0: at once), and the seconds until more."""
+
+    code = "rate_limited"
+    status = 429
+    title = "Too many requests"
+    retryable = True
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        limit: tuple[str, int, int, int] | None = None,
+        again_seconds: int = 2,
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.limit = limit
+        self.again_seconds = again_seconds
+
+
 class UnreadableDocument(RagError):
     code = "unreadable_document"
     status = 415
@@ -92,6 +117,15 @@ class Unavailable(RagError):
     status = 503
     title = "Not available right now"
     retryable = True
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
+    title = "Too much to do right now"
+
+    def __init__(self, detail: str, *, code: str | None = None, again_seconds: int = 2) -> None:
+        super().__init__(detail, code=code)
+        self.again_seconds = again_seconds
 
 
 class StorageFull(Unavailable):

@@ -60,6 +60,7 @@ def _redacted(value: object) -> object:
 # These say at INFO what we already say, once for every request they make, or task they get.
 _CHATTY = (
     "alembic",
+    "anthropic",
     "celery.app.trace",
     "celery.worker.strategy",
     "chromadb",

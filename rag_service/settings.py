@@ -155,11 +155,28 @@ class Settings(BaseSettings):
         description="signs what is told: `whsec_` and Base64, or any text of 24 characters or more",
     )
 
+    audit_days: Annotated[int, Field(ge=1)] = Field(
+        default=365, description="how long the audit log tells what an admin did"
+    )
     keep_quotes: bool = Field(
         default=False, description="whether stored answers keep what they quote of a document that is erased"
     )
 
     retrieve_chunks: Annotated[int, Field(ge=1, le=50)] = 8
+    reranker_model: str | None = Field(
+        default=None,
+        description="a cross-encoder that orders the best chunks anew: a local path or a hub name; unset means none",
+    )
+    rerank_chunks: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=30, description="how many of the best chunks the reranker looks at"
+    )
+    rerank_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=2.0, description="how long it may take; a question that it is late for keeps the order it had"
+    )
+    query_expansion: Literal["off", "multi_query", "hypothetical_answer"] = Field(
+        default="off",
+        description="what the language model adds to a search: other wordings of the question, or an imagined answer",
+    )
     refusal_score: Annotated[float, Field(ge=-1, le=1)] = Field(
         default=0.3,
         description="how likely, from 0 to 1, it must be that what was found answers a question; below, it counts as "
@@ -170,6 +187,9 @@ class Settings(BaseSettings):
     answer_tokens: Annotated[int, Field(ge=16)] = 1000
     model_first_token_seconds: Annotated[float, Field(gt=0)] = 30.0
     model_token_seconds: Annotated[float, Field(gt=0)] = 30.0
+    model_rest_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=30.0, description="how long a model is left alone that failed three times running"
+    )
     model_total_seconds: Annotated[float, Field(gt=0)] = Field(
         default=300.0, description="longest that an answer may take, whichever models are asked for it"
     )
@@ -192,6 +212,43 @@ class Settings(BaseSettings):
     allowed_hosts: list[str] = Field(
         default_factory=list,
         description="names the server is reached by, besides loopback's own; unset means: any, or those alone",
+    )
+
+    trusted_proxies: list[IPv4Network | IPv6Network] = Field(
+        default_factory=list,
+        description="networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
+    )
+    limit_requests_per_minute: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="of a key; 0 is no limit; unset means 600 for role `chat`, none for `admin`"
+    )
+    limit_concurrent_runs: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="turns of a key at the same time; 0 is no limit; unset means 20 for role `chat`, none for `admin`",
+    )
+    limit_tokens_per_day: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="of a key, prompts and answers together; 0 is no limit"
+    )
+    limit_visitor_requests_per_minute: Annotated[int, Field(ge=0)] = Field(
+        default=60, description="of a visitor; one address may send ten times as many"
+    )
+    limit_visitor_concurrent_runs: Annotated[int, Field(ge=0)] = Field(
+        default=2, description="turns of a visitor at the same time; of one address ten times as many"
+    )
+    limit_visitor_tokens_per_day: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="of a visitor; of one address ten times as many; 0 is no limit"
+    )
+    limit_failures_per_minute: Annotated[int, Field(ge=0)] = Field(
+        default=60, description="refused credentials of one address"
+    )
+    max_runs: Annotated[int, Field(ge=1)] = Field(
+        default=256, description="turns that one api process has in work at the same time"
+    )
+    max_requests: Annotated[int, Field(ge=1)] = Field(
+        default=256, description="other requests that one api process has in work at the same time"
+    )
+    max_searches: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="questions that one api process searches for at the same time; unset means two a core",
     )
 
     database_pool: Annotated[int, Field(ge=2)] = 10
@@ -253,6 +310,11 @@ class Settings(BaseSettings):
         if self.openai_api_key or self.openai_base_url:
             return "openai:gpt-4o-mini"
         return "extractive"
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a language model writes the answers."""
+        return self.answers_with != "extractive"
 
     @property
     def is_local(self) -> bool:

@@ -13,7 +13,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evals.bench import beside_ingestion, first_delta, ingestion, large_files, reupload, search, small_files
+from evals.bench import (
+    beside_ingestion,
+    first_delta,
+    idle_connections,
+    ingestion,
+    large_files,
+    reupload,
+    search,
+    small_files,
+    streams,
+)
 from evals.bench.stack import Running, serving
 from rag_service.testing.model_server import ModelServer
 
@@ -23,17 +33,23 @@ console = Console()
 Part = Callable[[Running], dict[str, Any]]
 
 
-def parts(model_url: str) -> dict[str, Part]:
-    """What can be measured on a running server, in the order in which it is."""
-    return {
-        "ingestion": ingestion.measure,
-        "first_delta": lambda server: first_delta.measure(server, model_url),
-        "beside_ingestion": beside_ingestion.measure,
-        "small_files": small_files.measure,
-        "search": search.measure,
-        "reupload": reupload.measure,
-        "large_files": large_files.measure,
-    }
+PARTS: dict[str, Part] = {
+    "ingestion": ingestion.measure,
+    "beside_ingestion": beside_ingestion.measure,
+    "small_files": small_files.measure,
+    "search": search.measure,
+    "reupload": reupload.measure,
+    "large_files": large_files.measure,
+}
+"""What is measured on a server that has just been started for the first time, in this order."""
+
+BesideRelay = Callable[[Running, str, str], dict[str, Any]]
+STREAMING: dict[str, BesideRelay] = {
+    "first_delta": lambda server, _, relay: first_delta.measure(server, relay),
+    "idle_connections": lambda server, _, relay: idle_connections.measure(server),
+    "streams": lambda server, model, _: streams.measure(server, model),
+}
+"""What is measured after the second start, with a model server and a relay of it as processes of their own."""
 
 
 def measure(only: Collection[str]) -> dict[str, Any]:
@@ -44,16 +60,25 @@ def measure(only: Collection[str]) -> dict[str, Any]:
         results: dict[str, Any] = {}
         with serving(state, **env) as server:
             first_start = server.ready_seconds
-            for name, part in parts(model.base_url).items():
+            for name, part in PARTS.items():
                 if name in only:
                     with console.status(f"Measuring {name}…"):
                         results[name] = part(server)
-        with console.status("Starting a second time…"), serving(state, **env) as server:
+        with (
+            streams.program("upstream") as (model_url, _),
+            streams.program("relay", model_url) as (relay_url, _),
+            console.status("Starting a second time…") as status,
+            serving(state, OPENAI_BASE_URL=model_url) as server,
+        ):
             results["start"] = {
                 "first_seconds": round(first_start, 1),
                 "second_seconds": round(server.ready_seconds, 1),
             }
             results["idle_memory_mb"] = server.memory()
+            for name, streaming in STREAMING.items():
+                if name in only:
+                    status.update(f"Measuring {name}…")
+                    results[name] = streaming(server, model_url, relay_url)
     return results
 
 
@@ -69,7 +94,7 @@ def flat(results: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m evals.bench", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("bench.json"))
-    names = list(parts(""))
+    names = [*PARTS, *STREAMING]
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="leave out the other parts")
     asked = parser.parse_args()
     output, results = asked.output, measure(asked.only)

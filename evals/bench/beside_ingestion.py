@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from evals.bench.first_delta import spread
 from evals.bench.ingestion import bench_text, made_up_text, questions_about
+from evals.bench.spread import spread
 from evals.bench.stack import Running
 
 QUESTIONS = 100

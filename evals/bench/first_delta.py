@@ -1,4 +1,4 @@
-"""How long until the first word: our stream beside a direct call to the same model server."""
+"""How long until the first word, asked of 2,000 chunks: our stream beside a bare relay of the same model server."""
 
 import json
 import statistics
@@ -8,46 +8,47 @@ from typing import Any
 
 import httpx
 
-from evals.bench.ingestion import bench_text, questions_about
+from evals.bench import search
+from evals.bench.ingestion import questions_about
+from evals.bench.spread import spread
 from evals.bench.stack import Running
 
 QUESTIONS = 60
 WARM_UP = 5
 
 
-def measure(server: Running, model_url: str) -> dict[str, Any]:
-    """Milliseconds to the first delta, ours and direct, turn about; and the parts of ours."""
+def measure(server: Running, relay_url: str) -> dict[str, Any]:
+    """Milliseconds to the first delta, ours and the relay's, turn about; and the parts of ours."""
+    search.fill(server)
     ours: list[float] = []
-    direct: list[float] = []
+    relayed: list[float] = []
     parts: dict[str, list[float]] = {}
     with httpx.Client(timeout=60) as plain:
-        for number, question in enumerate(questions_about(bench_text(), QUESTIONS + WARM_UP, seed=2)):
+        asked = questions_about(search.passages_text(), QUESTIONS + WARM_UP, seed=2)
+        for number, question in enumerate(asked):
             timings: dict[str, float] = {}
-            mine = _first(server.http, f"{server.url}/api/v1/chat", {"message": question}, _is_delta, timings)
+            mine = first_delta(server, question, timings)
             body = {"model": "bench", "stream": True, "messages": [{"role": "user", "content": question}]}
-            theirs = _first(plain, f"{model_url}/chat/completions", body, _is_content, {})
+            theirs = _first(plain, f"{relay_url}/chat/completions", body, _is_content, {})
             if number < WARM_UP:
                 continue
             ours.append(mine)
-            direct.append(theirs)
+            relayed.append(theirs)
             for name, value in timings.items():
                 parts.setdefault(name, []).append(value)
-    above = [mine - theirs for mine, theirs in zip(ours, direct, strict=True)]
+    above = [mine - theirs for mine, theirs in zip(ours, relayed, strict=True)]
     return {
         "ours_ms": spread(ours),
-        "direct_ms": spread(direct),
-        "above_direct_ms": spread(above),
+        "relay_ms": spread(relayed),
+        "above_relay_ms": spread(above),
         "parts_p50_ms": {name: round(statistics.median(values), 1) for name, values in parts.items()},
     }
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    """Median and 95th percentile."""
-    ordered = sorted(values)
-    return {
-        "p50": round(statistics.median(ordered), 1),
-        "p95": round(ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))], 1),
-    }
+def first_delta(server: Running, question: str, timings: dict[str, float]) -> float:
+    """Milliseconds to our first delta; `timings` gets the parts, once the answer has ended."""
+    body = {"message": question, "knowledge_base": search.SLUG}
+    return _first(server.http, f"{server.url}/api/v1/chat", body, _is_delta, timings)
 
 
 def _first(

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from evals.bench.first_delta import spread
 from evals.bench.ingestion import questions_about
 from evals.bench.small_files import passages
+from evals.bench.spread import spread
 from evals.bench.stack import Running
 
 SLUG = "bench-search"
@@ -20,8 +20,8 @@ CLIENTS = 8
 
 def measure(server: Running) -> dict[str, Any]:
     """Milliseconds of a search in some 2,000 chunks with its parts, filtered and not; and searches a second."""
-    _fill(server)
-    questions = questions_about(" ".join(passages(FILES)), 3 * QUESTIONS, seed=9)
+    fill(server)
+    questions = questions_about(passages_text(), 3 * QUESTIONS, seed=9)
     timings: dict[str, list[float]] = defaultdict(list)
     for question in questions[:20]:
         _search(server.http, question)
@@ -42,7 +42,15 @@ def measure(server: Running) -> dict[str, Any]:
     }
 
 
-def _fill(server: Running) -> None:
+def passages_text() -> str:
+    """All that the chunks say."""
+    return " ".join(passages(FILES))
+
+
+def fill(server: Running) -> None:
+    """See to it that there is a knowledge base of some 2,000 chunks."""
+    if server.http.get(f"/api/v1/knowledge-bases/{SLUG}").status_code == 200:
+        return
     server.http.post("/api/v1/knowledge-bases", json={"slug": SLUG, "name": "Search"}).raise_for_status()
     texts = passages(FILES)
     for at in range(0, FILES, 100):

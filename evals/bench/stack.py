@@ -17,12 +17,19 @@ import psutil
 
 @dataclass(frozen=True)
 class Running:
-    """A server that is ready: its address, its process, the seconds it took to be ready, a client with its key."""
+    """A server that is ready: its address, its process, the seconds it took to be ready, a client with its key, and its
+    state folder."""
 
     url: str
     process: psutil.Process
     ready_seconds: float
     http: httpx.Client
+    state: Path
+
+    @property
+    def api(self) -> psutil.Process:
+        """The process that answers."""
+        return self._long_lived()["api"]
 
     def memory(self) -> dict[str, float]:
         """Resident megabytes of each process; PostgreSQL's many are one line (shared memory counted once)."""
@@ -103,7 +110,7 @@ def serving(state: Path, **env: str) -> Iterator[Running]:
         ready = time.perf_counter() - started
         key = (state / "admin.key").read_text().strip()
         with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=600) as http:
-            yield Running(url, psutil.Process(process.pid), ready, http)
+            yield Running(url, psutil.Process(process.pid), ready, http, state)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)

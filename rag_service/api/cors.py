@@ -15,7 +15,7 @@ REMEMBER_SECONDS = 5.0
 REMEMBER_ORIGINS = 1000
 
 _PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST, DELETE",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID",
     "Access-Control-Max-Age": "600",
 }
@@ -70,6 +70,6 @@ class EmbedOrigins:
 def _grant(origin: str) -> Mapping[str, str]:
     return {
         "Access-Control-Allow-Origin": origin,
-        "Access-Control-Expose-Headers": "X-Request-ID, Retry-After",
+        "Access-Control-Expose-Headers": "X-Request-ID, Retry-After, RateLimit, RateLimit-Policy",
         "Vary": "Origin",
     }

@@ -2,21 +2,29 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from fastapi.sse import EventSourceResponse
 
+from rag_service.admission.counting import Standing
+from rag_service.admission.desk import Admission
+from rag_service.api.problems import rate_limit
+from rag_service.api.sse import TurnStream, revoked
+from rag_service.api.watching import while_valid
 from rag_service.auth.embeds import EmbedService
 from rag_service.auth.principal import Principal, Role
 from rag_service.auth.service import KeyService
 from rag_service.chat.service import ChatService
+from rag_service.db.caller import Caller, caller
 from rag_service.db.engine import Database
 from rag_service.db.repositories.idempotency import Once
 from rag_service.documents.service import DocumentService
 from rag_service.documents.uploads import UploadService
-from rag_service.errors import Forbidden, Unavailable
+from rag_service.errors import Forbidden, Unauthenticated, Unavailable
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.lexical import LexicalIndex
 from rag_service.knowledge.lexical_follower import LexicalFollower
@@ -41,6 +49,7 @@ class Services:
     vectors: VectorIndex
     lexical: LexicalIndex
     lexical_follower: LexicalFollower
+    admission: Admission
 
 
 class Startup(Protocol):
@@ -77,14 +86,21 @@ class Requires:
         Raises:
             Unauthenticated: no valid credential.
             Forbidden: its role does not cover this route's.
+            TooMany: no valid credential, once more from the same address.
         """
-        principal = await _authenticate(request)
+        try:
+            principal = await _authenticate(request)
+        except Unauthenticated:
+            if "authorization" in request.headers:  # to send nothing is not to guess
+                await get_services(request).admission.limits.take_failure(address_of(request))
+            raise
         if not principal.may(self.role):
             raise Forbidden(f"This needs a key with the role {self.role!r}; yours has {principal.role!r}.")
         return principal
 
 
 Admin = Annotated[Principal, Depends(Requires("admin"))]
+Evaluator = Annotated[Principal, Depends(Requires("evaluator"))]
 Chatter = Annotated[Principal, Depends(Requires("chat"))]
 Visitor = Annotated[Principal, Depends(Requires("visitor"))]
 
@@ -102,6 +118,36 @@ async def _authenticate(request: Request) -> Principal:
     return await services.keys.authenticate(authorization)
 
 
+def address_of(request: Request) -> str:
+    """The address that asks: the connection's, or what a trusted proxy says it is."""
+    return request.client.host if request.client else ""
+
+
+async def still_valid(services: Services, principal: Principal) -> bool:
+    """Whether what proved a principal would still prove it: what a stream asks while it lasts.
+
+    Raises:
+        DatabaseUnavailable
+    """
+    if principal.role == "visitor":
+        return await services.embeds.still_valid(principal)
+    return await services.keys.still_valid(principal)
+
+
+def _enter(request: Request, principal: Principal) -> None:
+    """From here on the request's queries see what its caller may, and the audit log says who it was."""
+    caller.set(
+        Caller(
+            principal.subject,
+            principal.scope,
+            key_prefix=principal.credential.prefix,
+            key_name=principal.credential.name,
+            request_id=request.state.request_id,
+            ip=address_of(request),
+        )
+    )
+
+
 def own_origin(request: Request) -> str:
     """The origin that this request reached us at, as a browser would name it."""
     return f"{request.url.scheme}://{request.url.netloc}"
@@ -117,14 +163,44 @@ class ProtectedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def prove_then_handle(request: Request) -> Response:
-            request.state.principal = await requires.prove(request)
+            principal = request.state.principal = await requires.prove(request)
+            services = get_services(request)
+            standing = await services.admission.limits.take_request(principal, address_of(request))
+            _enter(request, principal)
             await self.before_body(request)
-            return await handle(request)
+            response = await handle(request)
+            if isinstance(response, EventSourceResponse):
+                valid = partial(still_valid, services, principal)
+                revoke = response.revoke if isinstance(response, TurnStream) else revoked
+                response.body_iterator = while_valid(response.body_iterator, valid, revoke)
+            return _telling(standing, response)
 
         return prove_then_handle
 
     async def before_body(self, request: Request) -> None:
         """What is done between the proof and the reading of the body. Nothing, here."""
+
+
+class PublicRoute(APIRoute):
+    """A route without a credential: counted by address, before its body is read."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def count_then_handle(request: Request) -> Response:
+            limits = get_services(request).admission.limits
+            standing = await limits.take_visit(address_of(request))
+            return _telling(standing, await handle(request))
+
+        return count_then_handle
+
+
+def _telling(standing: Standing | None, response: Response) -> Response:
+    if standing is not None:
+        response.headers.update(
+            rate_limit("requests", standing.limit, standing.window, standing.seconds, left=standing.left)
+        )
+    return response
 
 
 def _find_requirement(dependant: Dependant) -> Requires | None:

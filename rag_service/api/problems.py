@@ -8,7 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from rag_service.errors import InvalidInput, RagError
+from rag_service.api import openai_errors
+from rag_service.errors import InvalidInput, RagError, TooMany
 
 _CODES = {400: "bad_request", 404: "route_not_found", 405: "method_not_allowed", 413: "too_large"}
 
@@ -23,7 +24,10 @@ def problem(
     headers: Mapping[str, str] | None = None,
     **more: Any,
 ) -> JSONResponse:
-    """The response for one error."""
+    """The response for one error. Where clients speak OpenAI's protocol, it has the shape that they read."""
+    if openai_errors.are_read(request.url.path):
+        fields = more.get("errors") or [{}]
+        return openai_errors.response(status, code, detail, field=fields[0].get("field"), headers=headers)
     body = {
         "type": "about:blank",
         "title": title,
@@ -36,13 +40,27 @@ def problem(
     return JSONResponse(body, status, headers=dict(headers or {}), media_type="application/problem+json")
 
 
+def rate_limit(name: str, most: int, window: int, seconds: int, *, left: int) -> dict[str, str]:
+    """How a caller stands, in the fields of the IETF's draft (draft-ietf-httpapi-ratelimit-headers-10)."""
+    until = f";t={seconds}" if seconds else ""
+    over = f";w={window}" if window else ""
+    return {"RateLimit-Policy": f'"{name}";q={most}{over}', "RateLimit": f'"{name}";r={left}{until}'}
+
+
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RagError)  # noqa: S101 - registered for this class alone
-    headers = {}
+    return problem_of(request, error)
+
+
+def problem_of(request: Request, error: RagError) -> JSONResponse:
+    """The response for an error of ours."""
+    headers: dict[str, str] = {}
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if error.retryable:
-        headers["Retry-After"] = "2"
+        headers["Retry-After"] = str(error.again_seconds)
+    if isinstance(error, TooMany) and error.limit is not None:
+        headers |= rate_limit(*error.limit, left=0)
     return problem(
         request, status=error.status, code=error.code, title=error.title, detail=error.detail, headers=headers
     )

@@ -12,7 +12,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.types import Message, Receive, Scope, Send
 
 from rag_service.api.serving import CONNECTION
-from rag_service.chat.events import Event
+from rag_service.chat.events import Delta, Event, Failed
 from rag_service.chat.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -25,17 +25,35 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 # Line breaks to Unicode though not to SSE: readers that cut a stream with `str.splitlines` (httpx does) would
 # find half a frame. Inside JSON an escape means the same.
 _LINE_BREAKS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def frame(name: str, number: int, data: dict[str, Any]) -> bytes:
     """One event. `name` and `number` are ours; whatever a user or a document says is inside the JSON."""
-    text = json.dumps(data, ensure_ascii=False, default=str).translate(_LINE_BREAKS)
-    return format_sse_event(event=name, id=str(number), data_str=text)
+    return format_sse_event(event=name, id=str(number), data_str=encoded(data))
+
+
+def encoded(data: dict[str, Any]) -> str:
+    """JSON that stays within one line of a stream."""
+    return _encode(data).translate(_LINE_BREAKS)
 
 
 def event_data(event: Event) -> dict[str, Any]:
     """An event as JSON's types."""
-    return asdict(event)
+    # Of a delta there is one a token, and nothing in it to be looked through.
+    return {"text": event.text} if isinstance(event, Delta) else asdict(event)
+
+
+REVOKED = Failed(
+    "credential_revoked",
+    "The key or the chat that this stream was begun with was revoked, or has ended.",
+    retryable=False,
+)
+
+
+def revoked(number: int) -> bytes:
+    """The end of a stream whose credential counts no more."""
+    return frame(REVOKED.name, number, event_data(REVOKED))
 
 
 class TurnStream(EventSourceResponse):
@@ -45,10 +63,23 @@ class TurnStream(EventSourceResponse):
     stops reading is cut off after `send_seconds`, as what waits to be sent would be kept for ever.
     """
 
-    def __init__(self, run: Run, *, after: int = 0, send_seconds: float) -> None:
-        super().__init__(_turn_frames(run, after), headers=HEADERS)
+    def __init__(
+        self,
+        run: Run,
+        *,
+        after: int = 0,
+        send_seconds: float,
+        frames: AsyncIterator[bytes] | None = None,
+    ) -> None:
+        super().__init__(frames or _turn_frames(run, after), headers=HEADERS)
         self._run = run
         self._send_seconds = send_seconds
+
+    def revoke(self, number: int) -> bytes:
+        """End the turn, as far as it is made here, since whoever asked may not be told any more; the frame that says
+        so."""
+        self._run.stop()
+        return revoked(number)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_time(message: Message) -> None:
@@ -79,7 +110,7 @@ async def _cut(scope: Scope) -> None:
 
 
 async def _turn_frames(run: Run, after: int) -> AsyncIterator[bytes]:
-    async with aclosing(run.follow(after)) as events, aclosing(_with_pings(events)) as frames:
+    async with aclosing(run.follow(after)) as events, aclosing(with_pings(events)) as frames:
         async for item in frames:
             if item is None:
                 yield KEEPALIVE_COMMENT
@@ -88,7 +119,7 @@ async def _turn_frames(run: Run, after: int) -> AsyncIterator[bytes]:
                 yield frame(event.name, number, event_data(event))
 
 
-async def _with_pings(items: AsyncIterator[T]) -> AsyncGenerator[T | None, None]:
+async def with_pings(items: AsyncIterator[T]) -> AsyncGenerator[T | None, None]:
     """The items, and None whenever none came for `PING_SECONDS`."""
     upcoming: asyncio.Task[T] | None = None
     try:

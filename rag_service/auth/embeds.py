@@ -1,18 +1,22 @@
-"""Visitors of a page: an embed's public id and an allowed origin yield a short-lived token."""
+"""Visitors of a page: an embed's public id and an allowed origin yield a short-lived token; a token of the site's
+backend, whose it is."""
 
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
 
-from rag_service.auth.principal import Principal
+from rag_service.auth.identities import Identities
+from rag_service.auth.principal import Credential, Principal
 from rag_service.db.engine import Database
 from rag_service.db.models import Embed
+from rag_service.db.repositories.audit import record
 from rag_service.db.repositories.embeds import Embeds, LivingEmbed
 from rag_service.db.repositories.idempotency import Answer, Once
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
@@ -45,6 +49,7 @@ class EmbedService:
         self._home = home
         # A key of its own: a token of a visitor can never pass for anything else that is signed.
         self._secret = f"visitor-token:{secret}"
+        self._identities = Identities(secret)
 
     async def create(
         self,
@@ -52,6 +57,7 @@ class EmbedService:
         knowledge_base: str,
         origins: list[str],
         *,
+        require_identity: bool = False,
         once: Once,
         tell: Callable[[LivingEmbed], Answer],
     ) -> Answer:
@@ -67,19 +73,71 @@ class EmbedService:
 
             async def create() -> Answer:
                 embed_id = f"emb_{secrets.token_urlsafe(12)}"
-                return tell(LivingEmbed(await Embeds(session).add(embed_id, name, found, cleaned), found))
+                embed = await Embeds(session).add(
+                    embed_id, name, found, cleaned, require_identity=require_identity
+                )
+                await record(session, "embed.created", embed_id, knowledge_base_id=found.id, origins=cleaned)
+                return tell(LivingEmbed(embed, found))
 
-            said = json.dumps(["embed", name, str(found.id), cleaned])
+            said = json.dumps(["embed", name, str(found.id), cleaned, require_identity])
             return await once.answer(session, said, create)
 
     async def all(self) -> list[LivingEmbed]:
         async with self._database.transaction() as session:
             return await Embeds(session).all()
 
+    async def change(self, embed_id: str, changes: Mapping[str, Any]) -> LivingEmbed:
+        """Give an embed another `name`, other `origins`, or another `require_identity`; what is not among `changes`
+        stays.
+
+        Raises:
+            NotFound: there is no such embed.
+            InvalidInput: an origin is none.
+        """
+        async with self._database.transaction() as session:
+            living = await Embeds(session).get(embed_id, locked=True)
+            for column, value in changes.items():
+                cleaned = [clean_origin(one) for one in value] if column == "origins" else value
+                setattr(living.embed, column, cleaned)
+            await record(
+                session,
+                "embed.changed",
+                embed_id,
+                knowledge_base_id=living.knowledge_base.id,
+                changed=sorted(changes),
+                origins=living.embed.origins,
+                require_identity=living.embed.require_identity,
+            )
+        return living
+
+    async def new_identity_secret(self, embed_id: str, *, overlap: timedelta) -> str:
+        """A secret for the site's backend to sign its users' identities with; the one before counts for the time of
+        `overlap` too.
+
+        Raises:
+            NotFound: there is no such embed.
+        """
+        async with self._database.transaction() as session:
+            living = await Embeds(session).get(embed_id, locked=True)
+            embed, salt = living.embed, secrets.token_urlsafe(32)
+            embed.previous_identity_salt = embed.identity_salt if overlap else None
+            embed.previous_identity_until = datetime.now(UTC) + overlap if overlap else None
+            embed.identity_salt = salt
+            await record(
+                session,
+                "embed.identity_secret_made",
+                embed_id,
+                knowledge_base_id=living.knowledge_base.id,
+                overlap_hours=overlap / timedelta(hours=1),
+            )
+        return self._identities.secret_of(embed_id, salt)
+
     async def revoke(self, embed_id: str) -> None:
         """Raises NotFound. Its tokens are refused from the next request on."""
         async with self._database.transaction() as session:
+            living = await Embeds(session).get(embed_id)
             await Embeds(session).revoke(embed_id)
+            await record(session, "embed.revoked", embed_id, knowledge_base_id=living.knowledge_base.id)
 
     async def allows(self, origin: str) -> bool:
         """Whether any embed is for pages of this origin."""
@@ -87,13 +145,21 @@ class EmbedService:
             return await Embeds(session).allows(origin)
 
     async def token(
-        self, embed_id: str, *, origin: str | None, own_origin: str, old: str | None
+        self,
+        embed_id: str,
+        *,
+        origin: str | None,
+        own_origin: str,
+        old: str | None = None,
+        identity: str | None = None,
     ) -> VisitorToken:
-        """A token for a page of `origin`. With an `old` one of this embed, the visitor stays the same.
+        """A token for a page of `origin`. With an `identity` of the site's backend the visitor is its user, on every
+        device; else, with an `old` token of this embed, the same as before.
 
         Raises:
             NotFound: no such embed.
             Forbidden: it is not for this origin.
+            Unauthenticated: the identity is not valid, or there is none where the embed requires it.
         """
         living = await self._living(embed_id)
         if not _allowed(living.embed, origin, own_origin):
@@ -102,13 +168,17 @@ class EmbedService:
                 "origin to the embed.",
                 code="origin_not_allowed",
             )
-        visitor = self._visitor(old, embed_id) or secrets.token_urlsafe(16)
-        claims = {
+        claims: dict[str, Any] = {
             "aud": _AUDIENCE,
-            "sub": visitor,
             "embed": embed_id,
             "exp": int(time.time()) + TOKEN_SECONDS,
         }
+        if identity is not None:
+            claims |= {"sub": self._identities.user(living.embed, identity), "user": True}
+        elif living.embed.require_identity:
+            raise _who_are_you()
+        else:
+            claims["sub"] = self._visitor(old, embed_id) or secrets.token_urlsafe(16)
         return VisitorToken(jwt.encode(claims, self._secret, algorithm="HS256"), TOKEN_SECONDS, living)
 
     async def authenticate(self, token: str, *, origin: str | None, own_origin: str) -> Principal:
@@ -128,7 +198,21 @@ class EmbedService:
         # A page's own GETs carry no Origin; where there is one, it must be allowed.
         if origin is not None and not _allowed(living.embed, origin, own_origin):
             raise closed
-        return Principal(f"visitor:{claims['sub']}", "visitor", living.knowledge_base.slug)
+        is_user = claims.get("user") is True
+        if living.embed.require_identity and not is_user:
+            raise _who_are_you()
+        subject = f"embed:{living.embed.id}:user:{claims['sub']}" if is_user else f"visitor:{claims['sub']}"
+        scope = frozenset({living.knowledge_base.id})
+        return Principal(subject, "visitor", scope, Credential(living.embed.id))
+
+    async def still_valid(self, principal: Principal) -> bool:
+        """Whether the embed that a visitor came by is still there. That a token ends ends no stream: the page has a
+        new one by then."""
+        try:
+            await self._living(principal.credential.id)
+        except NotFound:
+            return False
+        return True
 
     async def _living(self, embed_id: str) -> LivingEmbed:
         if embed_id == HOME and not self._home:
@@ -137,8 +221,11 @@ class EmbedService:
             return await Embeds(session).get(embed_id)
 
     def _visitor(self, old: str | None, embed_id: str) -> str | None:
+        """The visitor of an older token, but no user of the site: that one's backend says each time who it is."""
         claims = self._claims(old, leeway=KEEP_SECONDS) if old else None
-        return str(claims["sub"]) if claims and claims["embed"] == embed_id else None
+        if claims is None or claims["embed"] != embed_id or "user" in claims:
+            return None
+        return str(claims["sub"])
 
     def _claims(self, token: str, *, leeway: int) -> dict[str, Any] | None:
         try:
@@ -153,6 +240,13 @@ class EmbedService:
         except jwt.InvalidTokenError:
             return None
         return claims
+
+
+def _who_are_you() -> Unauthenticated:
+    return Unauthenticated(
+        "This chat is for signed-in users of the site: its page hands over an `identity` that its backend signed.",
+        code="identity_required",
+    )
 
 
 def _allowed(embed: Embed, origin: str | None, own_origin: str) -> bool:

@@ -13,20 +13,23 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from langchain_core.messages import BaseMessage, HumanMessage, merge_message_runs
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, merge_message_runs
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
-from rag_service.chat import extractive
+from rag_service.chat import extractive, surroundings
 from rag_service.chat.citations import CitationStream
-from rag_service.chat.events import Citation, Delta, Done, Event, Source, Sources
+from rag_service.chat.events import Citation, Delta, Done, Event, Source, Sources, Traced
+from rag_service.chat.expansion import Expansion
 from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import Remembered, inert, transcript
 from rag_service.chat.prompts import Prompt
 from rag_service.chat.support import is_claimed, unsupported
 from rag_service.chat.usage import Call, usage_of
+from rag_service.db.repositories.chunks import ReadableChunk
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge import refusal
@@ -34,6 +37,7 @@ from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.retriever import NOTHING, Retrieval, Retriever
 from rag_service.knowledge.selection import Hit
 from rag_service.knowledge.tokens import estimate_tokens
+from rag_service.knowledge.trace import Trace
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +92,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Turn:
-    """One question on its way through the chain. `asked` are the questions before it, where they help to search."""
+    """One question on its way through the chain. `asked` are the questions before it, where they help to search.
+
+    `told` is what was said before where the caller keeps the conversation, and `instruction` what it wishes of the
+    answer.
+    """
 
     message_id: UUID
     conversation_id: UUID
@@ -98,7 +106,10 @@ class Turn:
     record: Record
     refusal_score: float
     prompt: str = "answer"
+    trace: bool = False
     filters: Filters = NO_FILTERS
+    told: Sequence[BaseMessage] | None = None
+    instruction: str = ""
     history: Sequence[BaseMessage] = ()
     summary: str = ""
     query: str = ""
@@ -118,6 +129,7 @@ class Answering:
     retrieve_chunks: int
     context_tokens: int
     load_history: Callable[[Turn], Awaitable[Remembered]]
+    expansion: Expansion | None = None
 
     def chain(self) -> Runnable[Turn, Event]:
         """The chain; stream it for events."""
@@ -138,14 +150,22 @@ class Answering:
     async def _condense(self, turn: Turn) -> Turn:
         """What to search for: a question that follows on from others is rewritten to stand alone."""
         before = time.perf_counter()
-        query = await self._standalone(turn) if turn.history or turn.summary else turn.question
+        leans = bool(turn.history or turn.summary) and not await self._says_enough(turn)
+        query = await self._standalone(turn) if leans else turn.question
+        if query is None or not leans:
+            # Where no model puts them in, the questions before lend their words and their vectors to this one.
+            turn = replace(turn, asked=_asked(turn.history))
         if query is None:
-            # Without a model the questions before lend their words and their vectors to this one.
-            asked = tuple(message.text for message in turn.history if isinstance(message, HumanMessage))
-            turn, query = replace(turn, asked=asked), "\n".join([*asked[-1:], turn.question])
+            query = "\n".join([*turn.asked[-1:], turn.question])
         turn.record.query = query
         turn.record.timings["condense"] = 1000 * (time.perf_counter() - before)
         return replace(turn, query=query)
+
+    async def _says_enough(self, turn: Turn) -> bool:
+        """Whether a model that could word the question better need not be asked to."""
+        return self.model is not None and await self.retriever.says_enough(
+            turn.question, turn.knowledge_base_id
+        )
 
     async def _standalone(self, turn: Turn) -> str | None:
         """The question as the model words it with what was said before; None where no model does."""
@@ -164,22 +184,33 @@ class Answering:
         return None
 
     async def _retrieve(self, turn: Turn) -> Turn:
-        found = await self.retriever.retrieve(
-            turn.question if turn.asked else turn.query,
-            turn.knowledge_base_id,
+        search = partial(
+            self.retriever.retrieve,
+            knowledge_base_id=turn.knowledge_base_id,
             limit=self.retrieve_chunks,
             filters=turn.filters,
-            history=turn.asked,
         )
+        asked = turn.question if turn.asked else turn.query
+        plain = search(asked, history=turn.asked)
+        if self.expansion is None:
+            found = await plain
+        else:
+            turn.record.prompts.append(self.expansion.prompt.mark)
+            found = await self.expansion.widen(
+                asked, plain, search, limit=self.retrieve_chunks, calls=turn.record.calls
+            )
         turn.record.timings |= found.timings
         return replace(turn, found=found)
 
     async def _answer(self, turns: AsyncIterator[Turn]) -> AsyncIterator[tuple[Turn, Event]]:
         async for turn in turns:
             # Decided by what was found, before a model is asked: its own word on it costs time, and is less sure.
-            refused = await self._answerable(turn) < turn.refusal_score
-            sources = [] if refused else self._sources(turn.found.hits)
+            likely = await self._answerable(turn)
+            refused = likely < turn.refusal_score
+            sources = [] if refused else await self._surrounded(turn)
             yield turn, Sources(sources)
+            if turn.trace:
+                yield turn, _traced(turn, likely)
             async with aclosing(self._text(turn, sources)) as events:
                 async for event in events:
                     yield turn, event
@@ -247,17 +278,36 @@ class Answering:
         sources: list[Source] = []
         spent = 0
         for hit in hits:
-            source = _source(len(sources) + 1, hit)
+            source = _source(len(sources) + 1, hit.source, hit.score)
             spent += count(as_text([source]))
             if sources and spent > self.context_tokens:
                 break
             sources.append(source)
         return sources
 
+    async def _surrounded(self, turn: Turn) -> list[Source]:
+        """The sources of the turn, and for a model what stands next to them, as far as there is room."""
+        sources = self._sources(turn.found.hits)
+        if self.model is None:
+            return sources
+        before, count = time.perf_counter(), self.model.tokens.count
+        near = await self.retriever.neighbours(turn.knowledge_base_id, turn.found.hits[: len(sources)])
+        turn.record.timings["neighbours"] = 1000 * (time.perf_counter() - before)
+        return surroundings.widened(
+            sources,
+            [(_source(0, one.source, 0.0), one.of) for one in near],
+            lambda source: count(as_text([source])),
+            self.context_tokens,
+        )
+
     async def _quote(self, turn: Turn, sources: Sequence[Source]) -> AsyncGenerator[Event, None]:
         before = time.perf_counter()
         quotes = await extractive.best_sentences(
-            turn.query, sources, self.embedder, turn.found.frequencies, terms=turn.found.terms
+            turn.query,
+            surroundings.found_itself(sources),
+            self.embedder,
+            turn.found.frequencies,
+            terms=turn.found.terms,
         )
         turn.record.timings["quote"] = 1000 * (time.perf_counter() - before)
         for event in extractive.answer(turn.question, quotes):
@@ -269,17 +319,17 @@ class Answering:
         """The model's answer with its citations checked. Raises ModelUnavailable."""
         before = time.perf_counter()
         record = turn.record
-        system, question = self._system(turn), self.prompts["question"]
+        rules, question = self._rules(turn), self.prompts["question"]
         earlier = [self.prompts["earlier"]] if turn.summary else []
         messages = [
-            system.message(),
+            rules,
             *(prompt.message(summary=inert(turn.summary)) for prompt in earlier),
             *turn.history,
-            question.message(sources=as_text(sources), question=turn.question),
+            question.message(sources=as_text(surroundings.in_reading_order(sources)), question=turn.question),
         ]
         if earlier:
             messages = merge_message_runs(messages)  # some models insist that user and assistant alternate
-        record.prompts += [prompt.mark for prompt in (system, *earlier, question)]
+        record.prompts += [prompt.mark for prompt in (*earlier, question)]
         record.timings["prompt"] = 1000 * (time.perf_counter() - before)
         completion, citations = Completion("answer", record.calls), CitationStream(sources)
         async with aclosing(model.stream(messages, completion)) as pieces:
@@ -291,6 +341,17 @@ class Answering:
             yield event
         record.finish_reason = completion.finish_reason or "stop"
 
+    def _rules(self, turn: Turn) -> BaseMessage:
+        """The system prompt, and behind it what the caller wishes, between tags that nothing inside them can close."""
+        system = self._system(turn)
+        turn.record.prompts.append(system.mark)
+        if not turn.instruction:
+            return system.message()
+        wishes = self.prompts["instruction"]
+        turn.record.prompts.append(wishes.mark)
+        wished = wishes.message(instruction=_TAG.sub("(", turn.instruction))
+        return SystemMessage(f"{system.message().text}\n\n{wished.text}")
+
     def _system(self, turn: Turn) -> Prompt:
         """The prompt that the knowledge base names. One whose file was taken away does not keep it from answering."""
         if turn.prompt not in self.answer_prompts:
@@ -298,23 +359,38 @@ class Answering:
         return self.answer_prompts.get(turn.prompt, self.answer_prompts["answer"])
 
 
-def _source(number: int, hit: Hit) -> Source:
-    chunk = hit.source.chunk
-    return Source(
-        number=number,
-        document_id=hit.source.document_id,
-        chunk_id=chunk.id,
-        filename=hit.source.filename,
-        title=hit.source.title,
-        headings=chunk.headings,
-        page=chunk.page,
-        score=round(hit.found.fused, 4),
-        text=chunk.text,
-        context=chunk.context,
+def _traced(turn: Turn, likely: float) -> Traced:
+    return Traced(
+        hits=[Trace.of(hit) for hit in turn.found.all],
+        query=turn.query,
+        answerable=likely if turn.found.hits else None,
+        refusal_score=turn.refusal_score,
+        timings=rounded(turn.record.timings),
     )
 
 
-_TAG = re.compile(r"<(?=/?source\b)", re.IGNORECASE)
+def _source(number: int, found: ReadableChunk, score: float) -> Source:
+    chunk = found.chunk
+    return Source(
+        number=number,
+        document_id=found.document_id,
+        chunk_id=chunk.id,
+        filename=found.filename,
+        title=found.title,
+        headings=chunk.headings,
+        page=chunk.page,
+        score=round(score, 4),
+        text=chunk.text,
+        context=chunk.context,
+        ordinal=chunk.ordinal,
+    )
+
+
+def _asked(history: Sequence[BaseMessage]) -> tuple[str, ...]:
+    return tuple(message.text for message in history if isinstance(message, HumanMessage))
+
+
+_TAG = re.compile(r"<(?=\s*/?\s*(?:source|instruction)\b)", re.IGNORECASE)
 
 
 def as_text(sources: Sequence[Source]) -> str:

@@ -8,11 +8,14 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from rag_service.knowledge.trace import Trace
+
 
 @dataclass(frozen=True)
 class Source:
     """A chunk that an answer may cite. `number` counts from 1 in order of relevance; `context` is the header row of a
-    table that `text` continues."""
+    table that `text` continues, `ordinal` the chunk's place in its document. `widens` is the number of the source that
+    this one stands next to, of one that was not found itself and gives that one its surroundings."""
 
     number: int
     document_id: UUID
@@ -24,6 +27,8 @@ class Source:
     score: float
     text: str
     context: str = ""
+    ordinal: int = 0
+    widens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,19 @@ class Start:
 class Sources:
     name: ClassVar[str] = "sources"
     sources: Sequence[Source]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """How the sources were found, where an admin asked for it: every hit, what was searched for, how likely it answers
+    the question (None where nothing was found) beside the score below which it is refused, milliseconds so far."""
+
+    name: ClassVar[str] = "trace"
+    hits: Sequence[Trace]
+    query: str
+    answerable: float | None
+    refusal_score: float
+    timings: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -95,11 +113,11 @@ class Failed:
     retryable: bool
 
 
-Event = Start | Sources | Delta | Citation | Done | Failed
+Event = Start | Sources | Traced | Delta | Citation | Done | Failed
 TERMINAL = (Done, Failed)
 
 _KINDS: dict[str, TypeAdapter[Event]] = {
-    kind.name: TypeAdapter(kind) for kind in (Start, Sources, Delta, Citation, Done, Failed)
+    kind.name: TypeAdapter(kind) for kind in (Start, Sources, Traced, Delta, Citation, Done, Failed)
 }
 
 

@@ -13,6 +13,7 @@ from rag_service.chat.journal import Journal, unwritten
 from rag_service.chat.mirrors import Mirrors
 from rag_service.chat.replica import Replica
 from rag_service.chat.runs import Run
+from rag_service.db.caller import may_see
 from rag_service.db.engine import Database
 from rag_service.db.repositories.runs import Batch, Runs
 from rag_service.errors import DatabaseUnavailable, NotFound, RagError, Unavailable
@@ -48,10 +49,11 @@ class LiveRuns:
         self._completed = completed
         self._grace = grace
         self._keep_quotes = keep_quotes
-        self._own: dict[UUID, tuple[Run, str]] = {}
+        self._own: dict[UUID, tuple[Run, Turn]] = {}
         self._journal = Journal(database)
         self._mirrors = Mirrors(database)
         self._replica = Replica(database, stop=self._stop_own, keep_quotes=keep_quotes)
+        self._asking: set[asyncio.Task[None]] = set()
         self.is_closing = False
         """No more turns are begun."""
 
@@ -67,9 +69,9 @@ class LiveRuns:
 
     async def start(self, run_id: UUID, turn: Turn) -> Run:
         """Set a turn going that was entered in the database as this replica's."""
-        run = Run(run_id, turn.conversation_id, turn.message_id, grace=self._grace, abandoned=Run.stop)
+        run = Run(run_id, turn.conversation_id, turn.message_id, grace=self._grace, abandoned=self._abandoned)
         run.publish(Start(run.id, run.conversation_id, run.message_id))
-        self._own[run.id] = (run, turn.owner)
+        self._own[run.id] = (run, turn)
         # Kept in the run: the event loop itself only holds a task weakly.
         run.task = asyncio.create_task(self._drive(run, turn))
         run.task.add_done_callback(lambda _: self._own.pop(run.id, None))
@@ -99,12 +101,33 @@ class LiveRuns:
                 raise NotFound("There is no such turn under way.", code="run_not_found")
 
     def _mine(self, owner: str, run_id: UUID) -> Run | None:
-        run, theirs = self._own.get(run_id, (None, None))
-        return run if owner == theirs else None
+        run, turn = self._own.get(run_id, (None, None))
+        is_theirs = turn is not None and turn.owner == owner and may_see(turn.knowledge_base_id)
+        return run if is_theirs else None
 
     def _stop_own(self, run_id: UUID) -> None:
         if run_id in self._own:
             self._own[run_id][0].stop()
+
+    async def end_those_of_the_dead(self) -> None:
+        """Look once for processes that died, and end their runs. Raises DatabaseUnavailable."""
+        await self._replica.bury_the_dead()
+
+    def _abandoned(self, run: Run) -> None:
+        task = asyncio.create_task(self._stop_unless_followed(run))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _stop_unless_followed(self, run: Run) -> None:
+        try:
+            async with self._database.transaction() as session:
+                followed = await Runs(session).is_followed(run.id)
+        except DatabaseUnavailable:
+            followed = True  # it may be; asked again in a while
+        if followed:
+            run.wait_for_followers(max(self._grace, RETRY_SECONDS))
+        elif not run.has_followers:
+            run.stop()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from langchain_core.messages import BaseMessage
 
+from rag_service.chat.breaker import Breaker
 from rag_service.chat.language_model import Heard, LanguageModel
 from rag_service.chat.model_faults import ModelFault
 from rag_service.chat.providers import connect, provider_of
@@ -122,6 +123,7 @@ def load_chat_model(settings: Settings) -> ChatModel | None:
             token_seconds=settings.model_token_seconds,
             key=provider_of(name).key,
             price=settings.model_prices.get(name),
+            breaker=Breaker(rest_seconds=settings.model_rest_seconds),
         )
         for name, setting in wanted
     ]

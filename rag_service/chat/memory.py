@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from uuid import UUID
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
@@ -14,6 +15,9 @@ from rag_service.db.repositories.summaries import Summaries
 
 WINDOW_MESSAGES = 40
 """How many messages are looked at; the token budget then decides how many are used."""
+
+LONGEST_TOKEN = 64
+"""Characters of a token at most, but for white space: a text that cannot fit is not counted, however long it is."""
 
 Count = Callable[[str], int]
 """The tokens of a text."""
@@ -31,11 +35,12 @@ class Remembered:
 
 @dataclass(frozen=True)
 class Memory:
-    """What questions follow on from, within `budget` tokens."""
+    """What questions follow on from, within `budget` tokens. `frame` are those that stand around a summary."""
 
     database: Database
     count: Count
     budget: int
+    frame: int = 0
 
     async def before(self, owner: str, answer_id: UUID) -> Remembered:
         """What is remembered for an answer that is about to be made: what stands on its own branch, nothing else.
@@ -51,7 +56,8 @@ class Memory:
             summary = await Summaries(session, owner).newest_before(answer_id)
         if summary is None:
             return Remembered(window(messages, self.count, self.budget))
-        return Remembered(window(messages, self.count, self.budget - summary.tokens), summary.text)
+        left = self.budget - summary.tokens - self.frame
+        return Remembered(window(messages, self.count, left), summary.text)
 
 
 def split(messages: Sequence[Message], count: Count, budget: int) -> tuple[list[Message], list[Message]]:
@@ -72,6 +78,23 @@ def split(messages: Sequence[Message], count: Count, budget: int) -> tuple[list[
 def window(messages: Sequence[Message], count: Count, budget: int) -> list[BaseMessage]:
     """The newest turns that fit in `budget` tokens, oldest first."""
     return as_said(split(messages, count, budget)[1])
+
+
+def turns_told(messages: Sequence[BaseMessage], count: Count, budget: int) -> list[BaseMessage]:
+    """The same of a conversation that the caller keeps: a turn is a question with the answer right behind it, and
+    what is no part of one is left out."""
+    said = [message for message in messages if message.text.strip()][-WINDOW_MESSAGES:]
+    kept: list[BaseMessage] = []
+    for question, answer in reversed(list(pairwise(said))):
+        if not isinstance(question, HumanMessage) or not isinstance(answer, AIMessage):
+            continue
+        if len(question.text) + len(answer.text) > budget * LONGEST_TOKEN:
+            break
+        budget -= count(question.text) + count(answer.text)
+        if budget < 0:
+            break
+        kept = [question, answer, *kept]
+    return kept
 
 
 def as_said(messages: Sequence[Message]) -> list[BaseMessage]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from rag_service.errors import DatabaseUnavailable
 LOOK_SECONDS = 0.2
 AWAY_SECONDS = 1.0
 LOOK_TIMEOUT = 5.0
+NOTE_SECONDS = 2.0
+"""How often the makers of the runs are told that they are followed."""
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +28,7 @@ class Mirrors:
         self._database = database
         self._followed: set[Run] = set()
         self._wanted = asyncio.Event()
+        self._noted = 0.0
 
     async def get(self, run_id: UUID, owner: str) -> Run | None:
         """A run of this caller's with all it has told so far; None where there is none.
@@ -35,6 +39,7 @@ class Mirrors:
         async with self._database.transaction() as session:
             found = await Runs(session).get(run_id, owner)
             batches = await Runs(session).events({run_id: 0}) if found is not None else []
+            await Runs(session).note_followers([run_id] if found is not None else [])
         if found is None:
             return None
         run = Run(found.id, found.conversation_id, found.message_id, grace=0, abandoned=self._forget)
@@ -74,6 +79,9 @@ class Mirrors:
             seen[run.id] = min(seen.get(run.id, run.last), run.last)
         async with asyncio.timeout(LOOK_TIMEOUT), self._database.transaction() as session:
             known = await Runs(session).known(list(seen))
+            if time.monotonic() - self._noted > NOTE_SECONDS:
+                await Runs(session).note_followers(list(seen))
+                self._noted = time.monotonic()
             batches = await Runs(session).events(seen)
         for run in runs:
             _tell(run, [batch for batch in batches if batch.run_id == run.id])

@@ -40,7 +40,7 @@ class Replica:
     """`stop` is called with the id of each of its runs that somebody wants stopped."""
 
     def __init__(self, database: Database, *, stop: Callable[[UUID], None], keep_quotes: bool) -> None:
-        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{_born(os.getpid())}:{secrets.token_hex(4)}"
         self._database = database
         self._stop = stop
         self._keep_quotes = keep_quotes
@@ -113,6 +113,14 @@ class Replica:
 
 def _is_gone(name: str) -> bool:
     """Whether it ran on this machine and does not any more."""
-    host, pid, _ = name.rsplit(":", 2)
-    # In a container every process that is started has the number of the one before.
-    return host == socket.gethostname() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid)))
+    host, pid, born, _ = name.rsplit(":", 3)
+    # The number alone says nothing: in a container every process that is started has that of the one before.
+    return host == socket.gethostname() and _born(int(pid)) != int(born)
+
+
+def _born(pid: int) -> int:
+    """When a process of this machine was started, in milliseconds; 0 where there is none."""
+    try:
+        return int(psutil.Process(pid).create_time() * 1000)
+    except psutil.NoSuchProcess:
+        return 0

@@ -48,7 +48,7 @@ class Run:
         self._grace = grace
         self._abandoned = abandoned
         self._timer: asyncio.TimerHandle | None = None
-        self._wait_for_followers(max(grace, FIRST_FOLLOWER_SECONDS))
+        self.wait_for_followers(max(grace, FIRST_FOLLOWER_SECONDS))
 
     @property
     def last(self) -> int:
@@ -82,6 +82,10 @@ class Run:
         if after > self.last and (self.task is not None or self.has_ended):
             raise InvalidInput(f"Last-Event-ID: this turn has told no event {after}.")
 
+    @property
+    def has_followers(self) -> bool:
+        return self._followers > 0
+
     @contextmanager
     def followed(self) -> Iterator[None]:
         """Within the block somebody follows the run."""
@@ -93,7 +97,7 @@ class Run:
         finally:
             self._followers -= 1
             if not self._followers:
-                self._wait_for_followers(self._grace)
+                self.wait_for_followers()
 
     async def follow(self, after: int = 0) -> AsyncGenerator[tuple[int, Event], None]:
         """Every event with its number, from the first behind `after` on; ends behind the terminal one."""
@@ -111,10 +115,12 @@ class Run:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    def _wait_for_followers(self, seconds: float) -> None:
+    def wait_for_followers(self, seconds: float | None = None) -> None:
+        """Give the run up if nobody follows it for so long; for its grace, unless said otherwise."""
         if not self.has_ended:
-            self._timer = asyncio.get_running_loop().call_later(seconds, self._abandon)
+            wait = self._grace if seconds is None else seconds
+            self._timer = asyncio.get_running_loop().call_later(wait, self._abandon)
 
     def _abandon(self) -> None:
-        if not self._followers and not self.has_ended:
+        if not self.has_followers and not self.has_ended:
             self._abandoned(self)

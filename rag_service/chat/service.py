@@ -1,29 +1,31 @@
 """A turn of a conversation: begun, streamed, saved, whatever happens on the way."""
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from uuid import UUID
 
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_service.auth.principal import Principal
 from rag_service.chat.branches import NEWEST, Parent, parent_of, question_of
 from rag_service.chat.chains import Answering, Record, Turn
 from rag_service.chat.events import Event
+from rag_service.chat.expansion import load_expansion
 from rag_service.chat.live import LiveRuns
 from rag_service.chat.llm import ChatModel
-from rag_service.chat.memory import Memory, Remembered
+from rag_service.chat.memory import Memory, Remembered, turns_told
 from rag_service.chat.prompts import load_answer_prompts, load_prompt
 from rag_service.chat.retold import retold
 from rag_service.chat.runs import Run
 from rag_service.chat.summaries import Summariser
 from rag_service.db.engine import Database
-from rag_service.db.models import StoredRun, new_id
+from rag_service.db.models import Channel, KnowledgeBase, StoredRun, new_id
 from rag_service.db.repositories.branches import Branches
 from rag_service.db.repositories.conversations import Conversations
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.db.repositories.idempotency import Answer, Once
-from rag_service.db.repositories.knowledge_bases import KnowledgeBases, no_such
+from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.db.repositories.runs import Runs
 from rag_service.errors import InvalidInput, NotFound
 from rag_service.knowledge.embeddings import Embedder
@@ -49,10 +51,13 @@ class ChatService:
     ) -> None:
         self._database = database
         count = model.tokens.count if model else estimate_tokens
-        self._memory = Memory(database, count, settings.history_tokens)
-        self._summaries = Summariser(
-            database, model, load_prompt(settings.prompts_dir, "summarise"), settings.history_tokens
-        )
+        prompts = {
+            name: load_prompt(settings.prompts_dir, name)
+            for name in ("question", "condense", "earlier", "instruction", "summarise")
+        }
+        frame = count(prompts["earlier"].message(summary="").text)
+        self._memory = Memory(database, count, settings.history_tokens, frame)
+        self._summaries = Summariser(database, model, prompts["summarise"], settings.history_tokens, frame)
         self._refusal_score = settings.refusal_score
         self.runs = LiveRuns(
             database,
@@ -67,13 +72,12 @@ class ChatService:
             retriever=retriever,
             embedder=embedder,
             model=model,
-            prompts={
-                name: load_prompt(settings.prompts_dir, name) for name in ("question", "condense", "earlier")
-            },
+            prompts=prompts,
             answer_prompts=answer_prompts,
             retrieve_chunks=settings.retrieve_chunks,
             context_tokens=settings.context_tokens,
             load_history=self._remembered,
+            expansion=load_expansion(settings, model),
         ).chain()
 
     def check_prompt(self, name: str) -> None:
@@ -94,12 +98,19 @@ class ChatService:
         regenerate_message_id: UUID | None = None,
         knowledge_base: str | None = None,
         filters: Filters = NO_FILTERS,
+        trace: bool = False,
         once: Once | None = None,
         said: str = "",
+        channel: Channel = "chat",
+        history: Sequence[BaseMessage] | None = None,
+        instruction: str = "",
     ) -> Run:
         """Save the question and set the answer going; without a question, that of `regenerate_message_id` is answered
         anew, beside the answers it has. `once` is the key of a request that may be sent again, and `said` all that it
         asks for.
+
+        `history` is what was said before where the caller keeps the conversation: memory is then not looked at.
+        `instruction` is what the caller wishes of a generated answer; it cannot undo the answer prompt.
 
         Raises:
             Repeated: the same was asked under this key before; `again` gives its run.
@@ -114,18 +125,14 @@ class ChatService:
             raise InvalidInput(
                 "A message to follow or to answer anew needs the conversation_id of its conversation."
             )
-        if principal.knowledge_base is not None and knowledge_base not in (None, principal.knowledge_base):
-            raise no_such(knowledge_base or "")
         run_id = new_id()
         once = once or Once(principal.subject, None)
         async with self._database.transaction() as session:
             await once.claim(session, said)
             conversations = Conversations(session, principal.subject)
             if conversation_id is None:
-                found = await KnowledgeBases(session).by_slug(
-                    knowledge_base or principal.knowledge_base or "default"
-                )
-                conversation = await conversations.start(found.id, _title(question or ""))
+                found = await KnowledgeBases(session).asked(knowledge_base)
+                conversation = await conversations.start(found.id, _title(question or ""), channel)
             else:
                 conversation = await conversations.get(conversation_id, keep=True)
                 bases = KnowledgeBases(session)
@@ -160,6 +167,9 @@ class ChatService:
             refusal_score=self._refusal_score if found.refusal_score is None else found.refusal_score,
             prompt=found.prompt,
             filters=filters,
+            trace=trace,
+            told=history,
+            instruction=instruction,
         )
         return await self.runs.start(run_id, turn)
 
@@ -180,7 +190,19 @@ class ChatService:
         async for event in self._chain.astream(turn):
             yield event
 
+    async def askable(self) -> list[KnowledgeBase]:
+        """The knowledge bases that the caller may ask, by slug."""
+        async with self._database.transaction() as session:
+            rows = await KnowledgeBases(session).all_with_counts()
+        return [found for found, _ in rows]
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text as the language model counts them, or an upper estimate."""
+        return self._memory.count(text)
+
     async def _remembered(self, turn: Turn) -> Remembered:
+        if turn.told is not None:
+            return Remembered(turns_told(turn.told, self._memory.count, self._memory.budget))
         return await self._memory.before(turn.owner, turn.message_id)
 
     def _summarise(self, turn: Turn) -> None:

@@ -33,18 +33,22 @@ class Summariser:
     Without a model it does nothing.
     """
 
-    def __init__(self, database: Database, model: ChatModel | None, prompt: Prompt, budget: int) -> None:
-        """`budget` is how many tokens a question's memory has; a summary takes at most a quarter of them."""
+    def __init__(
+        self, database: Database, model: ChatModel | None, prompt: Prompt, budget: int, frame: int
+    ) -> None:
+        """`budget` is how many tokens a question's memory has, `frame` how many stand around a summary in it. Neither
+        these nor the summary itself may take more than a quarter: where they would, there are none."""
         self._database = database
         self._model = model
         self._prompt = prompt
         self._budget = budget
+        self._frame = frame
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def after(self, owner: str, conversation_id: UUID, answer_id: UUID) -> None:
         """Have it seen to, soon, that what leads to this answer fits in memory. Returns at once."""
-        if self._model is None or not self._budget:
+        if self._model is None or self._frame > self._budget // 4:
             return
         task = asyncio.create_task(self._tend(self._model, owner, conversation_id, answer_id))
         self._tasks.add(task)
@@ -90,7 +94,7 @@ class Summariser:
         """
         known = [at for at, message in enumerate(path, 1) if base and message.id == base.message_id]
         new = path[known[0] :] if known else path
-        room = self._budget - (base.tokens if base else 0)
+        room = self._budget - (base.tokens + self._frame if base else 0)
         older, fitting = split(new, count, room)
         if not older and len(fitting) <= WINDOW_MESSAGES:
             return []

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from asyncpg import PostgresError
@@ -11,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, Interf
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from rag_service.db.scoping import ScopedSession
 from rag_service.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
 
 COMMAND_SECONDS = 60
@@ -43,14 +45,15 @@ class Database:
             },
         )
         event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._readers = async_sessionmaker(
-            self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
-        )
+        make = partial(async_sessionmaker, expire_on_commit=False, sync_session_class=ScopedSession)
+        self._sessions = make(self.engine)
+        self._readers = make(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed at the end of the block, rolled back on any error.
+
+        Its queries see what is in the caller's scope (`caller.py`), if there is a caller.
 
         Raises:
             DatabaseUnavailable: the server cannot be reached, or was lost in between.

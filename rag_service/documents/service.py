@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.models import Chunk, Document, DocumentVersion, Job, KnowledgeBase
+from rag_service.db.repositories.audit import record
 from rag_service.db.repositories.chunks import Chunks
 from rag_service.db.repositories.documents import Documents
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
@@ -41,7 +44,7 @@ class DocumentService:
 
     async def knowledge_base(self, slug: str) -> KnowledgeBase:
         """Raises NotFound where there is none."""
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             return await KnowledgeBases(session).by_slug(slug)
 
     async def delete_knowledge_base(self, slug: str) -> None:
@@ -49,6 +52,9 @@ class DocumentService:
         async with self._database.transaction() as session:
             knowledge_base_id = await KnowledgeBases(session).hide(slug)
             await Documents(session).delete_all(knowledge_base_id)
+            await record(
+                session, "knowledge_base.deleted", knowledge_base_id, knowledge_base_id=knowledge_base_id
+            )
 
     async def page(self, slug: str, *, after: UUID | None, limit: int) -> list[Listed]:
         """Documents of a knowledge base in the order they came."""
@@ -72,12 +78,15 @@ class DocumentService:
             documents = Documents(session)
             document = await documents.locked(document_id)
             documents.describe(document, attributes=attributes, tags=tags)
+            given = {"metadata": attributes, "tags": tags}
+            changed = [name for name, value in given.items() if value is not None]
+            await _record(session, "document.changed", document, changed=changed)
             return Listed(document, *await documents.newest(document.id))
 
     async def delete(self, document_id: UUID) -> None:
         """Take a document out of every answer from now on. Raises NotFound where there is none."""
         async with self._database.transaction() as session:
-            await Documents(session).delete(document_id)
+            await _record(session, "document.deleted", await Documents(session).delete(document_id))
 
     async def chunks(self, document_id: UUID, *, after: int, limit: int) -> list[Chunk]:
         """Chunks of the active version in order of the text. Raises NotFound before there is one."""
@@ -104,7 +113,10 @@ class DocumentService:
         """
         async with self._database.transaction() as session:
             document = await Documents(session).locked(document_id)
-            return document, await Versions(session).again(document, number)
+            job = await Versions(session).again(document, number)
+            action = "document.reindexed" if number is None else "document.restored"
+            await _record(session, action, document, version=number, job=str(job.id))
+            return document, job
 
     async def original(self, document_id: UUID, number: int | None) -> Original:
         """The file that a version was made of; of the active one, or else the newest, where `number` is None.
@@ -119,3 +131,7 @@ class DocumentService:
         if not path.is_file():
             raise NotFound("The original file is not in the store any more.", code="content_missing")
         return Original(document.name, version.media_type, path)
+
+
+async def _record(session: AsyncSession, action: str, document: Document, **details: Any) -> None:
+    await record(session, action, document.id, knowledge_base_id=document.knowledge_base_id, **details)

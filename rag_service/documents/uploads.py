@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rag_service.blobs import BlobStore, StoredBlob
 from rag_service.db.engine import Database
 from rag_service.db.models import KnowledgeBase
+from rag_service.db.repositories.audit import record
 from rag_service.db.repositories.documents import Accepted, Documents, OnConflict, clean_name
 from rag_service.db.repositories.idempotency import Answer, Once
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
@@ -106,6 +107,7 @@ class UploadService:
 
                 async def take_in() -> Answer:
                     taken.extend(await _enter(session, knowledge_base, stored, handling))
+                    await _record(session, knowledge_base, taken)
                     return tell([one.accepted for one in taken])
 
                 answer = await once.answer(session, _said(knowledge_base, stored, handling), take_in)
@@ -142,6 +144,19 @@ async def _enter(
         )
         taken.append(Taken(stored, accepted))
     return taken
+
+
+async def _record(session: AsyncSession, knowledge_base: KnowledgeBase, taken: Sequence[Taken]) -> None:
+    """One entry a file: of each document it can be told who put which version there."""
+    for one in taken:
+        await record(
+            session,
+            "document.uploaded",
+            one.accepted.document.id,
+            knowledge_base_id=knowledge_base.id,
+            outcome=one.accepted.outcome,
+            sha256=one.stored.blob.sha256,
+        )
 
 
 def _said(knowledge_base: KnowledgeBase, files: Sequence[Stored], handling: Handling) -> str:

@@ -24,6 +24,10 @@ TERMS = 0.15
 before are about other things."""
 RARE_WORDS = 2.0
 """A question that holds as much as so many words that occur once needs all the help; twice as much, half of it."""
+ENOUGH = 3.5
+"""From so many rare words that the documents know, a question is searched for as it is. Of trec-cast's follow-ups that
+is 30 %; as they are, with the questions before lent, they find more (.775) than as people rewrote them (.727): .712
+instead of .698 for all. Of squad's questions, which all stand alone, it is 57 %."""
 STEP = 20
 """Terms are asked of the lexical index so many times for a weight of 1: weights go in steps of 1/20."""
 
@@ -33,6 +37,18 @@ def need(asked: Sequence[str], chunks: int, frequencies: Mapping[str, int]) -> f
     which every language has its own of."""
     mass = sum(idf(chunks, frequencies.get(term, 0)) for term in set(asked))
     return 1.0 if mass <= 0 else min(1.0, RARE_WORDS * idf(chunks, 0) / mass)
+
+
+def says_enough(question: str, asked: Sequence[str], chunks: int, frequencies: Mapping[str, int]) -> bool:
+    """Whether a question says so much that no model need say it better; `asked` are its terms.
+
+    Words that no document holds say nothing to a search. False where it cannot be told: in a script without spaces,
+    whose terms are overlapping pairs of letters.
+    """
+    known = [count for term in set(asked) if (count := frequencies.get(term, 0))]
+    if len(known) > len(question.split()):
+        return False
+    return sum(idf(chunks, count) for count in known) >= ENOUGH * idf(chunks, 0)
 
 
 def lent_terms(asked: Sequence[str], before: Sequence[Sequence[str]], help_needed: float) -> dict[str, float]:

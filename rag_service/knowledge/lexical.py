@@ -1,53 +1,41 @@
-"""The lexical index: BM25 by tantivy. The one file that imports tantivy.
+"""The lexical index: BM25 by tantivy.
 
 What lies here is derived from PostgreSQL and may be thrown away. Each knowledge base has a folder of its own, so that
-a term is as rare as it is rare there. Terms are found in Python (`terms`) and come to tantivy ready: no text of a user
-ever reaches its query parser.
+a term is as rare as it is rare there.
 """
 
 import asyncio
 import logging
 import shutil
-from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-import tantivy
-from tantivy import Occur, Query
-
 from rag_service.errors import ConfigurationError, LexicalIndexUnavailable
-from rag_service.knowledge.lexical_files import OwnFolder, damaged_file
+from rag_service.knowledge.lexical_files import OwnFolder
+from rag_service.knowledge.tantivy_files import Entry, IndexFiles
 
 FORMAT = 1
 """Number of this way to store entries: indexes of another one are built anew."""
 OPEN_AT_ONCE = 64
 """Knowledge bases whose files are held open."""
-MOST_TERMS = 128
-"""Terms of one search: of a longer question the rarest."""
 SEARCHES_AT_ONCE = 4
-WRITER_BYTES = 48_000_000
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+Documents = Collection[UUID] | None
 
 
 class LexicalIndex(Protocol):
     """BM25 with the statistics of one knowledge base. What is asked are `terms` in that one's language."""
 
     async def search(
-        self,
-        knowledge_base_id: UUID,
-        asked: Sequence[str],
-        limit: int,
-        *,
-        documents: Collection[UUID] | None = None,
+        self, knowledge_base_id: UUID, asked: Sequence[str], limit: int, *, documents: Documents = None
     ) -> list[tuple[UUID, float]]:
         """Chunk ids with their BM25 scores, best first; with `documents` only theirs.
 
@@ -63,16 +51,6 @@ class LexicalIndex(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A chunk as it is indexed; its terms as often as they occur."""
-
-    chunk_id: UUID
-    document_id: UUID
-    version_id: UUID
-    terms: Sequence[str]
-
-
 class TantivyIndex:
     """A `LexicalIndex` on files below `root`. One task may change it, any may ask it."""
 
@@ -80,7 +58,7 @@ class TantivyIndex:
         """Raises ConfigurationError where `root` cannot be used."""
         self._folder = OwnFolder(root)
         self._lock = Lock()  # over what follows, which threads use
-        self._open: OrderedDict[Path, _Files] = OrderedDict()
+        self._open: OrderedDict[Path, IndexFiles] = OrderedDict()
         self._serving: dict[UUID, Path] = {}
         self._suspect: set[UUID] = set()
         self._searching = ThreadPoolExecutor(SEARCHES_AT_ONCE, "lexical-search")
@@ -94,12 +72,7 @@ class TantivyIndex:
         self._folder.release()
 
     async def search(
-        self,
-        knowledge_base_id: UUID,
-        asked: Sequence[str],
-        limit: int,
-        *,
-        documents: Collection[UUID] | None = None,
+        self, knowledge_base_id: UUID, asked: Sequence[str], limit: int, *, documents: Documents = None
     ) -> list[tuple[UUID, float]]:
         if not asked or limit < 1 or (documents is not None and not documents):
             return []
@@ -110,7 +83,7 @@ class TantivyIndex:
         found = await self._ask(knowledge_base_id, lambda files: files.frequencies(set(asked)))
         return found or (0, {})
 
-    async def _ask(self, knowledge_base_id: UUID, ask: "Callable[[_Files], T]") -> T | None:
+    async def _ask(self, knowledge_base_id: UUID, ask: Callable[[IndexFiles], T]) -> T | None:
         """What `ask` gives; None where there is no index, or not one that can be read."""
 
         def work() -> T | None:
@@ -126,10 +99,10 @@ class TantivyIndex:
 
         return await asyncio.get_running_loop().run_in_executor(self._searching, work)
 
-    def _files(self, folder: Path) -> "_Files":
+    def _files(self, folder: Path) -> IndexFiles:
         """The open files of a folder. Called under the lock."""
         if folder not in self._open:
-            self._open[folder] = _Files(folder)
+            self._open[folder] = IndexFiles(folder)
             while len(self._open) > OPEN_AT_ONCE:
                 self._open.popitem(last=False)
         self._open.move_to_end(folder)
@@ -199,7 +172,7 @@ class TantivyIndex:
         """
         folder = self._folder_of(knowledge_base_id, analysis)
 
-        def begin() -> "_Files":
+        def begin() -> IndexFiles:
             with self._lock:
                 files = self._files(folder)
             files.begin(remove)
@@ -279,128 +252,3 @@ def _base_of(folder: Path) -> UUID | None:
         return UUID(hex=folder.name.partition(".")[0])
     except ValueError:
         return None
-
-
-@contextmanager
-def _damage_as_error(folder: Path) -> Iterator[None]:
-    """Tantivy's errors, and its panics, which to Python are no Exception, as ours."""
-    try:
-        yield
-    except BaseException as error:
-        if (
-            not isinstance(error, ValueError | KeyError | OSError)
-            and type(error).__name__ != "PanicException"
-        ):
-            raise
-        logger.warning("lexical index", extra={"folder": folder.name, "reason": str(error)})
-        raise LexicalIndexUnavailable("The lexical index of a knowledge base cannot be used.") from error
-
-
-def _schema() -> tantivy.Schema:
-    schema = tantivy.SchemaBuilder()
-    schema.add_bytes_field("chunk", stored=True)
-    schema.add_text_field("document", tokenizer_name="raw", index_option="basic")
-    schema.add_text_field("version", tokenizer_name="raw", index_option="basic")
-    # The same in every entry: its frequency is the number of entries, those included that were removed.
-    schema.add_text_field("kind", tokenizer_name="raw", index_option="basic")
-    schema.add_text_field("terms", tokenizer_name="terms", index_option="freq")
-    return schema.build()
-
-
-class _Files:
-    """The index in one folder, made where it is missing. Every method blocks; one thread writes, any may ask.
-
-    What is wrong with the files raises LexicalIndexUnavailable.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._schema = _schema()
-        self._writer: tantivy.IndexWriter | None = None
-        with _damage_as_error(folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if tantivy.Index.exists(str(folder)) and (damaged := damaged_file(folder)) is not None:
-                raise ValueError(f"the checksum of {damaged.name} is wrong")
-            self._index = tantivy.Index(self._schema, str(folder), reuse=True)
-            split = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
-            self._index.register_tokenizer("terms", split)
-            # By itself it has a thread look for changes; here nobody else makes any.
-            self._index.config_reader(reload_policy="manual")
-            self._index.reload()
-
-    def search(
-        self, asked: Sequence[str], limit: int, documents: Collection[UUID] | None
-    ) -> list[tuple[UUID, float]]:
-        with _damage_as_error(self._folder):
-            searcher = self._index.searcher()
-            query = self._query(searcher, asked)
-            if documents is not None:
-                named = [document.hex for document in documents]
-                among = Query.const_score_query(Query.term_set_query(self._schema, "document", named), 0.0)
-                query = Query.boolean_query([(Occur.Must, among), (Occur.Must, query)])
-            hits = searcher.search(query, limit, count=False).hits
-            return [
-                (UUID(bytes=bytes(searcher.doc(address)["chunk"][0])), float(score))
-                for score, address in hits
-            ]
-
-    def _query(self, searcher: tantivy.Searcher, asked: Sequence[str]) -> Query:
-        counted = Counter(asked)
-        chosen: Iterable[str] = counted
-        if len(counted) > MOST_TERMS:
-            chosen = sorted(counted, key=lambda term: searcher.doc_freq("terms", term) or searcher.num_docs)
-        parts = []
-        for term in list(chosen)[:MOST_TERMS]:
-            part = Query.term_query(self._schema, "terms", term, "freq")
-            times = counted[term]
-            parts.append((Occur.Should, part if times == 1 else Query.boost_query(part, float(times))))
-        return Query.boolean_query(parts)
-
-    def frequencies(self, asked: Collection[str]) -> tuple[int, dict[str, int]]:
-        with _damage_as_error(self._folder):
-            searcher = self._index.searcher()
-            chunks = searcher.num_docs
-            return chunks, {term: min(chunks, searcher.doc_freq("terms", term)) for term in asked}
-
-    def versions(self) -> set[UUID]:
-        with _damage_as_error(self._folder):
-            found = self._index.searcher().terms_with_prefix("version", "", Query.all_query())
-            return {UUID(hex=version) for version, _ in found}
-
-    def waste(self) -> tuple[int, int]:
-        with _damage_as_error(self._folder):
-            searcher = self._index.searcher()
-            return searcher.num_docs, searcher.doc_freq("kind", "chunk") - searcher.num_docs
-
-    def begin(self, remove: Iterable[UUID]) -> None:
-        with _damage_as_error(self._folder):
-            self._writer = self._index.writer(WRITER_BYTES, 1)
-            for version in remove:
-                self._writer.delete_documents_by_term("version", version.hex)
-
-    def add(self, entries: Iterable[Entry]) -> None:
-        assert self._writer is not None  # noqa: S101 - between begin and end
-        with _damage_as_error(self._folder):
-            for entry in entries:
-                document = tantivy.Document()
-                document.add_bytes("chunk", entry.chunk_id.bytes)
-                document.add_text("document", entry.document_id.hex)
-                document.add_text("version", entry.version_id.hex)
-                document.add_text("kind", "chunk")
-                document.add_text("terms", " ".join(entry.terms))
-                self._writer.add_document(document)
-
-    def commit(self) -> None:
-        """What was added and removed takes effect."""
-        assert self._writer is not None  # noqa: S101 - between begin and end
-        with _damage_as_error(self._folder):
-            self._writer.commit()
-            self._index.reload()
-            # Only a writer that stays merges what it has written into larger parts.
-            self._writer.wait_merging_threads()
-            self._writer = None
-            self._index.reload()
-
-    def end(self) -> None:
-        """Let go of the writer; what was not committed is forgotten."""
-        self._writer = None

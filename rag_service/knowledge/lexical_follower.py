@@ -27,7 +27,8 @@ from rag_service.db.repositories.lexical import (
     part_of,
 )
 from rag_service.errors import DatabaseUnavailable, LexicalIndexUnavailable
-from rag_service.knowledge.lexical import Entry, TantivyIndex
+from rag_service.knowledge.lexical import TantivyIndex
+from rag_service.knowledge.tantivy_files import Entry
 from rag_service.knowledge.terms import analysis_of, terms
 
 REST_SECONDS = 0.2

@@ -17,7 +17,7 @@ import numpy as np
 import regex
 
 from rag_service.errors import ConfigurationError
-from rag_service.knowledge import allocator, attention
+from rag_service.knowledge import allocator, attention, packed_bert
 from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.lanes import MOST_LANES, Lanes, cores
 
@@ -89,7 +89,6 @@ class LocalEmbedder:
             count, thread_name_prefix="question", initializer=lambda: torch.set_num_threads(1)
         )
         self._warm = threading.Lock()
-        self._is_warm = False
 
         def prepare() -> None:
             torch.set_num_threads(max(1, cores() // count))
@@ -195,11 +194,15 @@ class LocalEmbedder:
             return self.precision
 
     def _encode_question(self, text: str) -> Vectors:
-        # A single text is as fast in float32, and exact.
-        if self._is_warm:
-            return np.asarray(self._encode([text], "float32")[0], dtype=np.float32)
-        # The first time sets the tokenizer up, which is not safe in two threads.
-        with self._warm:
-            vector = np.asarray(self._encode([text], "float32")[0], dtype=np.float32)
-            self._is_warm = True
-            return vector
+        if "_way" not in self.__dict__:
+            # The first time sets the tokenizer up, which is not safe in two threads.
+            with self._warm:
+                return self._way(text)
+        return self._way(text)
+
+    @cached_property
+    def _way(self) -> packed_bert.Encode:
+        """How a question is encoded: a single text is as fast in float32 as a batch's precision, and exact."""
+        return packed_bert.fastest(
+            self._model, lambda text: np.asarray(self._encode([text], "float32")[0], dtype=np.float32)
+        )

@@ -23,7 +23,7 @@ async def check_can_ask(
     Raises:
         EmbeddingModelMismatch: it has not.
     """
-    async with database.transaction() as session:
+    async with database.reading() as session:
         found = await Consistency(session).models(knowledge_base_id)
     if found is not None:
         check_model(found, fingerprint)

@@ -24,20 +24,27 @@ LeftOut = Literal["folded", "cut"]
 
 @dataclass(frozen=True)
 class Hit:
-    """A chunk that may be quoted, and how it was found. `like` is the chunk that a folded one was folded into."""
+    """A chunk that may be quoted, and how it was found. `like` is the chunk that a folded one was folded into,
+    `reranked` what a reranker gave it, where one was asked."""
 
     source: ReadableChunk
     found: Fused
     left_out: LeftOut | None = None
     like: UUID | None = None
+    reranked: float | None = None
+
+    @property
+    def score(self) -> float:
+        """What hits are in order of."""
+        return self.found.fused if self.reranked is None else self.reranked
 
 
 def distinct(hits: Sequence[Hit]) -> tuple[list[Hit], list[Hit]]:
     """Those that say something that no better one says, and the others, folded; both best first."""
-    kept: list[tuple[Hit, Counter[str]]] = []
+    kept: list[tuple[Hit, _Said]] = []
     folded: list[Hit] = []
     for hit in hits:
-        said = Counter(words(hit.source.chunk.text))
+        said = _Said.of(hit.source.chunk.text)
         like = next((other for other, others in kept if _same(said, others)), None)
         if like is None:
             kept.append((hit, said))
@@ -46,19 +53,38 @@ def distinct(hits: Sequence[Hit]) -> tuple[list[Hit], list[Hit]]:
     return [hit for hit, _ in kept], folded
 
 
-def _same(one: Counter[str], other: Counter[str]) -> bool:
-    longer = max(one.total(), other.total())
-    if min(one.total(), other.total()) < SAME * longer or (one & other).total() < SAME * longer:
+@dataclass(frozen=True)
+class _Said:
+    """The words of a text, and their number."""
+
+    words: Counter[str]
+    total: int
+
+    @classmethod
+    def of(cls, text: str) -> "_Said":
+        found = words(text)
+        return cls(Counter(found), len(found))
+
+
+def _same(one: _Said, other: _Said) -> bool:
+    least = SAME * max(one.total, other.total)
+    if min(one.total, other.total) < least:
+        return False
+    # Cheap to tell of nearly all pairs: each word that the other lacks is missing at least once.
+    lacking = len(one.words) - len(one.words.keys() & other.words.keys())
+    if one.total - lacking < least or (one.words & other.words).total() < least:
         return False
     # Lists and tables differ by a number alone, and mean another thing.
-    return not any(any(letter.isdigit() for letter in word) for word in (one - other) | (other - one))
+    differing = (one.words - other.words) | (other.words - one.words)
+    return not any(any(letter.isdigit() for letter in word) for word in differing)
 
 
 def spread(hits: Sequence[Hit], limit: int) -> tuple[list[Hit], list[Hit]]:
     """The `limit` best with a bounded number of each document, and those that had to give way; both best first.
 
-    Where the other documents have not enough, what was cut fills up.
+    Where the other documents have not enough, what was cut fills up. The order stays as it was.
     """
+    places = {hit.found.chunk_id: place for place, hit in enumerate(hits)}
     most = limit if limit < FEW else math.floor(limit * PER_DOCUMENT)
     given: Counter[UUID] = Counter()
     chosen: list[Hit] = []
@@ -72,5 +98,5 @@ def spread(hits: Sequence[Hit], limit: int) -> tuple[list[Hit], list[Hit]]:
         else:
             cut.append(hit)
     fill = limit - len(chosen)
-    chosen = sorted([*chosen, *cut[:fill]], key=lambda hit: -hit.found.fused)
+    chosen = sorted([*chosen, *cut[:fill]], key=lambda hit: places[hit.found.chunk_id])
     return chosen, [replace(hit, left_out="cut") for hit in cut[fill:]]

@@ -1,5 +1,6 @@
 """Cutting text into sentences and words, in any script."""
 
+import re
 import unicodedata
 from itertools import pairwise
 
@@ -61,6 +62,10 @@ _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanm
 _WORD = regex.compile(
     rf"(?P<unspaced>[[{_UNSPACED}]&&[{_LETTERS}]]+)|[[{_LETTERS}]--[{_UNSPACED}]]+", regex.VERSION1
 )
+# The same, in a tenth and in a third of the time, of a text that holds nothing else.
+_ASCII_WORD = re.compile("[a-z0-9]+")
+_HAS_UNSPACED = regex.compile(rf"[{_UNSPACED}]")
+_SPACED_WORD = regex.compile(rf"[{_LETTERS}]+")
 
 
 def words(text: str) -> list[str]:
@@ -69,8 +74,13 @@ def words(text: str) -> list[str]:
     Letters that only look different to a computer (ligatures, full-width forms, a composed and a decomposed
     accent) are the same.
     """
+    text = unicodedata.normalize("NFKC", text).lower()
+    if text.isascii():
+        return _ASCII_WORD.findall(text)
+    if not _HAS_UNSPACED.search(text):
+        return _SPACED_WORD.findall(text)
     found: list[str] = []
-    for match in _WORD.finditer(unicodedata.normalize("NFKC", text).lower()):
+    for match in _WORD.finditer(text):
         word = match.group()
         if match["unspaced"]:
             found += [word[at : at + 2] for at in range(max(1, len(word) - 1))]

@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 
 
 async def serve(settings: Settings, *, ready: Ready | None = None, console: Console) -> int:
-    """Run the service until SIGINT or SIGTERM; then stop everything, within ten seconds, and return 0.
+    """Run the service until SIGINT or SIGTERM; then stop everything and return 0.
+
+    That takes at most ten seconds, unless answers are under way: they may take `RAG_DRAIN_SECONDS` more.
 
     A second signal ends everything at once. When `ready` fails with a RagError its sentence is shown and
     the service goes on.

@@ -67,9 +67,13 @@ class Stack:
         await all_or_first_error(*servers, self.api.start())
 
     async def stop(self) -> None:
-        """Stop everything within ten seconds: first those that write, then where they write to."""
-        deadline = time.monotonic() + STOP_SECONDS
-        await asyncio.gather(*(child.stop(signal.SIGTERM, _ASK_SECONDS) for child in (self.api, self.worker)))
+        """Stop everything within ten seconds, or as many as answers under way may take (`RAG_DRAIN_SECONDS`) and ten:
+        first those that write, then where they write to."""
+        await asyncio.gather(
+            self.api.stop(signal.SIGTERM, self.settings.drain_seconds + _ASK_SECONDS),
+            self.worker.stop(signal.SIGTERM, _ASK_SECONDS),
+        )
+        deadline = time.monotonic() + STOP_SECONDS - _ASK_SECONDS
         if self._chroma is not None:
             await self._chroma.stop(_CHROMA_SECONDS)
         if self._postgres is not None:

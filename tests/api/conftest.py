@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 from pydantic import SecretStr
 
+from rag_service.api.serving import Protocol
 from rag_service.app import create_app
 from rag_service.knowledge.tokens import load_token_counter
 from rag_service.settings import Settings
@@ -25,6 +26,9 @@ from rag_service.testing.model_server import ModelServer
 from tests.conftest import SECRET, TEMPLATE, Server, _admin, _of, _until_ready, _worker
 
 _TLS = ssl.create_default_context()  # made once: a client of its own would read all certificates again
+
+GRACE_SECONDS = 0.5
+"""Of `pair`."""
 
 MOON = """# Moon
 
@@ -57,6 +61,8 @@ async def _serving(settings: Settings) -> AsyncIterator[Server]:
         app,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
+        http=Protocol,
         timeout_graceful_shutdown=2,
         timeout_keep_alive=600,  # the tests' client lives as long: none finds its connection just closed
     )
@@ -102,6 +108,7 @@ async def _on_a_database_of_its_own(
                 secret_key=SecretStr(SECRET),
                 state_dir=state,
                 refusal_score=0.03,
+                model_rest_seconds=0,  # what one test makes of the model, the next must not find
                 **settings,
             )
         ) as server:
@@ -139,6 +146,37 @@ async def _generating(
 def generating(_generating: Server, model_server: ModelServer) -> Server:
     """A server whose answers come from `model_server`. `default` knows about the moon."""
     return _generating
+
+
+@pytest.fixture(scope="session")
+async def _pair(
+    postgres: LocalPostgres,
+    chroma: LocalChroma,
+    _model_server: ModelServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[Server, Server]]:
+    async with _on_a_database_of_its_own(
+        postgres,
+        chroma,
+        tmp_path_factory.mktemp("pair"),
+        chat_model="openai:test-model",
+        openai_base_url=_model_server.base_url,
+        run_grace_seconds=GRACE_SECONDS,
+        stream_send_seconds=0.5,
+        database_pool=5,
+    ) as first:
+        other = first.services.settings.model_copy(
+            update={"lexical_dir": tmp_path_factory.mktemp("pair") / "lexical"}
+        )
+        async with _serving(other) as second:
+            yield first, second
+
+
+@pytest.fixture
+def pair(_pair: tuple[Server, Server], model_server: ModelServer) -> tuple[Server, Server]:
+    """Two api processes (as far as they can tell) on one database, which give up a turn that nobody follows for
+    `GRACE_SECONDS`. `default` knows about the moon; answers come from `model_server`."""
+    return _pair
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,8 @@ def turn_of(frames: list[Frame]) -> Turn:
     assert names[0] == "start" and names.count("start") == 1
     assert names[-1] in TERMINAL and len(TERMINAL & {*names[:-1]}) == 0, names
     if names[1] == "sources":
-        assert set(names[2:-1]) <= {"delta", "citation"}
+        behind = names[3:-1] if names[2] == "trace" else names[2:-1]
+        assert set(behind) <= {"delta", "citation"}
     else:
         assert names[1:] == ["error"]
     turn = Turn(frames)

@@ -1,71 +1,21 @@
-"""Who may: a key is proved before a body is read, on every route that there is."""
+"""Who may: a key is proved before a body is read. Which role may what is in test_matrix.py."""
 
 import asyncio
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import httpx
 import pytest
-from fastapi.routing import iter_route_contexts
 
-from rag_service.app import create_app
 from tests.api.conftest import Guest, client_of
 from tests.api.support import check_problem, whole
 from tests.conftest import Server
 
 CHAT = "/api/v1/chat"
-PUBLIC = {
-    "/api/v1/openapi.json",  # the reference: it is in the source code too
-    "/api/v1/embeds/{embed_id}/token",  # for the pages of allowed origins; tested in test_embeds.py
-}
-FOR_CHAT_KEYS = {
-    ("POST", "/api/v1/chat"),
-    ("POST", "/api/v1/chat/{run_id}/stop"),
-    ("GET", "/api/v1/conversations"),
-    ("GET", "/api/v1/conversations/{conversation_id}/messages"),
-    ("DELETE", "/api/v1/conversations/{conversation_id}"),
-    ("GET", "/api/v1/knowledge-bases"),
-    ("GET", "/api/v1/knowledge-bases/{slug}"),
-}
 
 
 def check_refused(answer: httpx.Response) -> None:
     check_problem(answer, 401, "unauthenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
-
-
-def all_routes(server: Server) -> list[tuple[str, str]]:
-    """Method and path of every route of the API but the public ones."""
-    found = []
-    for route in iter_route_contexts(create_app(server.services.settings).routes):
-        path = route.path or ""
-        if path.startswith("/api/v1") and path not in PUBLIC:
-            found += [(method, path) for method in route.methods or ()]
-    return found
-
-
-def filled(path: str) -> str:
-    """A path with something in the place of its parameters."""
-    parts = [str(uuid4()) if part.startswith("{") else part for part in path.split("/")]
-    return "/".join(parts)
-
-
-async def test_every_route_refuses_a_request_without_a_key(quoting: Server) -> None:
-    routes = all_routes(quoting)
-    assert len(routes) >= 15
-    async with client_of(quoting.url, None) as nobody:
-        for method, path in routes:
-            check_refused(await nobody.request(method, filled(path)))
-
-
-async def test_every_route_of_admins_refuses_a_chat_key(quoting: Server, guest: Guest) -> None:
-    caller = await guest(quoting)
-    for method, path in all_routes(quoting):
-        answer = await caller.request(method, filled(path))
-        if (method, path) in FOR_CHAT_KEYS:
-            assert answer.status_code in (200, 404, 422), (method, path)
-        else:
-            check_problem(answer, 403, "forbidden")
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,8 @@ async def test_jobs_of_a_knowledge_base_that_does_not_exist_are_not_found(quotin
         {"query": "a\x00b"},
         {"query": "moon", "limit": 0},
         {"query": "moon", "limit": 51},
+        {"query": "moon", "limit": -1},
+        {"query": "moon", "limit": 10**9},
         {"query": "moon", "limit": 10**30},
         {"query": "moon", "knowledge_base": None},
         {"query": "moon", "owner_id": "x"},
@@ -226,6 +228,23 @@ async def test_jobs_of_a_knowledge_base_that_does_not_exist_are_not_found(quotin
 )
 async def test_a_search_that_cannot_be_used_is_refused(quoting: Server, body: dict[str, Any]) -> None:
     check_problem(await quoting.http.post("/api/v1/search", json=body), 422, "invalid_input")
+
+
+async def test_whatever_is_searched_for_is_only_words(quoting: Server) -> None:
+    for query in (
+        "moon",
+        "of the and what is",
+        "луна 月 moon চাঁদ",
+        'chunk:"moon" AND (terms:[* TO *] OR -kind:chunk)~2^3 \\',
+        "?!",
+        "moon " * 800,
+        " ".join(f"word{number}" for number in range(400)),
+    ):
+        for filters in (None, {"tags": ["none has it"]}):
+            answer = await quoting.http.post("/api/v1/search", json={"query": query, "filters": filters})
+            assert answer.status_code == 200, (query[:40], answer.text)
+            found = {hit["filename"] for hit in answer.json()["hits"]}
+            assert ("moon" not in query or "moon.md" in found) if filters is None else not found
 
 
 async def test_a_route_that_does_not_exist_and_a_wrong_method_are_problems(quoting: Server) -> None:

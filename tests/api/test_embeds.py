@@ -143,6 +143,20 @@ async def test_what_is_no_origin_is_refused_with_what_one_looks_like(server: Ser
     assert "https://www.example.org" in answer.json()["detail"]
 
 
+async def test_the_origins_of_an_embed_can_be_changed(server: Server, page: httpx.AsyncClient) -> None:
+    embed = await _embed(server)
+    path, moved = f"/api/v1/embeds/{embed['id']}", "https://new.example"
+    changed = await server.http.patch(path, json={"origins": [f"{moved}:443/"]})
+    assert (changed.status_code, changed.json()["origins"]) == (200, [moved])
+    assert (await _token(page, embed["id"], ORIGIN)).status_code == 403
+    assert (await _token(page, embed["id"], moved)).status_code == 200
+    assert (await server.http.patch(path, json={"origins": []})).json()["origins"] == []
+    assert (await _token(page, embed["id"], moved)).status_code == 403
+    for wrong in ({"origins": None}, {"origins": ["x.example/page"]}, {"knowledge_base": "default"}):
+        assert (await server.http.patch(path, json=wrong)).status_code == 422
+    assert (await server.http.patch("/api/v1/embeds/emb_none", json={"name": "x"})).status_code == 404
+
+
 async def test_a_foreign_host_header_is_refused(page: httpx.AsyncClient) -> None:
     assert (await page.get("/health/live", headers={"Host": "rebound.example"})).status_code == 400
 

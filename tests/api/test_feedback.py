@@ -14,8 +14,9 @@ from evals.feedback import fetch_feedback, import_feedback
 from evals.suite_files import load_suite
 from ingest.housekeeping import erase_outdated
 from rag_service.client import Client
+from rag_service.testing.model_server import ModelServer, Reply
 from tests.api.conftest import Guest, NewBase
-from tests.api.support import check_problem, messages, whole
+from tests.api.support import check_problem, live_frames, messages, whole
 from tests.conftest import Server
 
 QUESTION = "What is the moon made of?"
@@ -168,6 +169,27 @@ async def test_a_person_is_erased_in_one_call_and_the_others_are_left(quoting: S
     for odd in ("user:a/b", "%25", "x%27%20OR%201=1"):
         assert set((await quoting.http.delete(f"{API}/people/{odd}")).json().values()) == {0}
     check_problem(await quoting.http.delete(f"{API}/people/a%00b"), 422, "invalid_input")
+
+
+async def test_what_is_erased_while_it_is_answered_does_not_come_back(
+    generating: Server, model_server: ModelServer, guest: Guest
+) -> None:
+    caller = await guest(generating)
+    model_server.reply(Reply("The moon is made of basalt [1]. " * 20, token_delay=0.02))
+    async with caller.stream("POST", f"{API}/chat", json={"message": QUESTION}) as answer:
+        frames = live_frames(answer)
+        async with asyncio.timeout(15):
+            async for frame in frames:
+                if frame.name == "delta":
+                    break
+            erased = (await caller.delete(f"{API}/conversations")).json()
+            assert erased == {"conversations": 1, "messages": 2, "feedback": 0}
+            names = [frame.name async for frame in frames]
+    assert sum(name in ("done", "error") for name in names) == 1 and names[-1] in ("done", "error")
+    assert (await caller.get(f"{API}/conversations")).json()["items"] == []
+    async with generating.services.database.transaction() as session:
+        orphans = "SELECT count(*) FROM messages WHERE conversation_id NOT IN (SELECT id FROM conversations)"
+        assert (await session.execute(text(orphans))).scalar_one() == 0
 
 
 async def test_conversations_are_erased_when_their_knowledge_base_kept_them_long_enough(

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from playwright.async_api import FilePayload, expect
 
+from tests.api.conftest import client_of
 from tests.browser.conftest import OpenTab, Site, Tab, answers, ask, page_with, question_box, sign_in, working
 from tests.conftest import Server
 
@@ -208,6 +209,35 @@ async def test_a_job_is_stopped_and_tried_again(moon: Server, open_tab: OpenTab)
     upload = tab.page.get_by_role("region", name="Uploads").locator("li")
     await upload.get_by_role("button", name="Stop reading: stars.md").click()
     await expect(upload.locator(".under")).to_contain_text("The job was cancelled.")
+
+
+async def test_a_key_is_made_shown_once_rotated_and_revoked(moon: Server, open_tab: OpenTab) -> None:
+    slug, name = await new_base(moon), f"Desk {uuid4().hex[:6]}"
+    tab = await visit(open_tab, moon)
+    page = tab.page
+    await page.get_by_role("link", name="Keys").click()
+    await page.get_by_role("button", name="New key").click()
+    await page.get_by_label("Name", exact=True).fill(name)
+    await page.get_by_label("Knowledge bases", exact=True).select_option(slug)
+    await page.get_by_role("button", name="Create").click()
+    shown = page.locator(".shown code")
+    first = await shown.inner_text()
+    row = page.get_by_role("row", name=name)
+    await expect(row).to_contain_text(slug)
+    async with client_of(moon.url, first) as caller:
+        assert (await caller.get(f"/api/v1/knowledge-bases/{slug}")).status_code == 200
+        assert (await caller.get("/api/v1/knowledge-bases/default")).status_code == 404
+        await row.get_by_role("button", name="Rotate").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Rotate").click()
+        await expect(shown).not_to_have_text(first)
+        await row.get_by_role("button", name="Revoke").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+        await expect(row).to_contain_text("Revoked")
+        await expect(shown).to_have_count(0)
+        assert (await caller.get("/api/v1/knowledge-bases")).status_code == 401
+    await page.get_by_role("link", name="Audit log").click()
+    for action in ("key.created", "key.rotated", "key.revoked"):
+        await expect(page.get_by_role("row", name=action).first).to_contain_text("first admin key")
 
 
 async def test_a_failed_call_is_a_sentence_and_a_way_on(moon: Server, open_tab: OpenTab) -> None:

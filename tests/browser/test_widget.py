@@ -1,9 +1,13 @@
 """The widget on somebody else's page: where it may be, where not, and for how long."""
 
+import time
+
+import jwt
 import pytest
 from playwright.async_api import expect
 
 from rag_service.auth import embeds
+from tests.api.conftest import client_of
 from tests.browser.conftest import OpenTab, Site, Tab, answers, ask, make_embed, page_with, question_box
 from tests.conftest import Server
 
@@ -195,3 +199,32 @@ async def test_twice_the_snippet_is_one_widget(moon: Server, site: Site, open_ta
     site.html = page_with(embed["snippet"] * 2)
     tab = await open_tab(site.origin)
     await expect(tab.page.get_by_role("button", name="Open the chat")).to_have_count(1)
+
+
+async def test_the_page_says_who_its_visitor_is(moon: Server, site: Site, open_tab: OpenTab) -> None:
+    embed = await make_embed(moon, site.origin)
+    path = f"/api/v1/embeds/{embed['id']}"
+    secret = (await moon.http.post(f"{path}/identity-secret", json={})).json()["secret"]
+    await moon.http.patch(path, json={"require_identity": True})
+    identity = jwt.encode(
+        {"aud": embed["id"], "sub": "anna", "exp": int(time.time()) + 600}, secret, algorithm="HS256"
+    )
+    snippet = embed["snippet"]
+    for html in (
+        snippet.replace("data-embed", f'data-identity="{identity}" data-embed'),
+        f"<script>window.ragIdentity = async () => {identity!r}</script>{snippet}",
+    ):
+        site.html = page_with(html)
+        tab = await open_tab(site.origin)
+        await open_widget(tab)
+        await ask(tab)
+        await expect(answers(tab)).to_contain_text("The moon is made of basalt")
+    site.html = page_with(snippet)
+    stranger = await open_tab(site.origin)
+    await open_widget(stranger)
+    await expect(stranger.page.locator(".problem")).to_contain_text("Sign in to this site")
+    granted = await moon.services.embeds.token(
+        embed["id"], origin=site.origin, own_origin=moon.url, identity=identity
+    )
+    async with client_of(moon.url, granted.token) as anna:
+        assert len((await anna.get("/api/v1/conversations")).json()["items"]) == 2

@@ -6,13 +6,13 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import SecretStr
 
 from rag_service.chat.breaker import Breaker
+from rag_service.chat.language_model import LanguageModel
 from rag_service.chat.llm import ChatModel, Completion, load_chat_model
 from rag_service.chat.model_faults import ModelFault
 from rag_service.knowledge.tokens import load_token_counter
@@ -67,15 +67,19 @@ def _load(servers: tuple[ModelServer, ModelServer], *names: str) -> ChatModel:
     return model
 
 
-def _quick(model: ChatModel, **changes: float) -> ChatModel:
+def _quick(model: ChatModel, *, first_token_seconds: float = 1.0) -> ChatModel:
     """As `model`, with little patience and breakers of its own."""
-    limits: dict[str, Any] = {
-        "first_token_seconds": 1.0,
-        "token_seconds": 0.3,
-        "pause_seconds": 0.02,
-        **changes,
-    }
-    return replace(model, models=[replace(one, breaker=Breaker(), **limits) for one in model.models])
+
+    def quick(one: LanguageModel) -> LanguageModel:
+        return replace(
+            one,
+            breaker=Breaker(),
+            first_token_seconds=first_token_seconds,
+            token_seconds=0.3,
+            pause_seconds=0.02,
+        )
+
+    return replace(model, models=[quick(one) for one in model.models])
 
 
 @pytest.fixture

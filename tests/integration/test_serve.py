@@ -121,10 +121,16 @@ def test_what_was_said_outlives_kill_9_and_no_process_does(machine: Machine, tmp
 
 
 def _keys_are_made_shown_once_and_revoked(machine: Machine) -> None:
-    made = json.loads(machine.run("rag", "keys", "create", "website", "--role", "chat", "--json").stdout)
+    limits = ("--knowledge-base", "default", "--expires", "2999-12-31")
+    first = json.loads(machine.run("rag", "keys", "create", "website", *limits, "--json").stdout)
+    rotate = ("rag", "keys", "rotate", first["prefix"], "--overlap-hours", "0", "--json")
+    made = json.loads(machine.run(*rotate).stdout)
+    assert made["prefix"] == first["prefix"] and made["key"] != first["key"] and made["role"] == "chat"
     listed = machine.run("rag", "keys", "list").stdout
     assert made["prefix"] in listed
     assert made["key"] not in listed
+    assert "2999-12-31" in listed
+    assert machine.run("rag", "ask", "--key", first["key"], "Anything?").returncode == 2
     answer = machine.run("rag", "ask", "--key", made["key"], "--json", "Anything?")
     assert answer.returncode == 0, answer.stderr
     assert machine.run("rag", "keys", "revoke", made["prefix"]).returncode == 0

@@ -4,23 +4,25 @@ from contextlib import aclosing
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 
-from rag_service.api import sse
+from rag_service.api import sse, turns
 from rag_service.api.deps import AskedOnce, ProtectedRoute, Svc, Visitor
 from rag_service.api.schemas.chat import ChatAnswer, ChatRequest, CitationOut, SourceOut
-from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources
+from rag_service.api.schemas.traces import TurnTrace
+from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources, Traced
 from rag_service.chat.runs import Run
 from rag_service.db.repositories.filters import NO_FILTERS
 from rag_service.db.repositories.idempotency import Repeated
-from rag_service.errors import RagError, Unavailable, kind_of
+from rag_service.errors import Forbidden, RagError, Unavailable, kind_of
 
 router = APIRouter(tags=["chat"], route_class=ProtectedRoute)
+_starting = APIRouter(tags=["chat"], route_class=turns.TurnRoute)
 
 
-@router.post("/chat", response_model=ChatAnswer)
+@_starting.post("/chat", response_model=ChatAnswer)
 async def chat(
-    body: ChatRequest, principal: Visitor, services: Svc, once: AskedOnce
+    body: ChatRequest, request: Request, principal: Visitor, services: Svc, once: AskedOnce
 ) -> Response | ChatAnswer:
     """Ask a question. With `stream` (the default) the answer comes as server-sent events:
 
@@ -30,17 +32,24 @@ async def chat(
     Nothing is overwritten: `parent_message_id` begins a branch behind an earlier answer, which is also how a question
     is worded anew, and `regenerate_message_id` has a question answered once more.
     """
+    if body.trace and not principal.may("admin"):
+        raise Forbidden("How sources were found is told to admins only; ask without `trace`.")
     try:
-        run = await services.chat.begin(
-            principal,
-            body.message,
-            conversation_id=body.conversation_id,
-            parent_message_id=body.parent,
-            regenerate_message_id=body.regenerate_message_id,
-            knowledge_base=body.knowledge_base,
-            filters=body.filters.to_filters() if body.filters else NO_FILTERS,
-            once=once,
-            said=f"chat {body.model_dump_json(exclude={'stream'}, exclude_unset=True)}",
+        run = await turns.begin(
+            request,
+            services,
+            lambda: services.chat.begin(
+                principal,
+                body.message,
+                conversation_id=body.conversation_id,
+                parent_message_id=body.parent,
+                regenerate_message_id=body.regenerate_message_id,
+                knowledge_base=body.knowledge_base,
+                filters=body.filters.to_filters() if body.filters else NO_FILTERS,
+                trace=body.trace,
+                once=once,
+                said=f"chat {body.model_dump_json(exclude={'stream'}, exclude_unset=True)}",
+            ),
         )
     except Repeated as repeated:
         run = await services.chat.again(principal, repeated.answer)
@@ -71,16 +80,22 @@ async def stop_chat(run_id: UUID, principal: Visitor, services: Svc) -> None:
     await services.chat.runs.stop(principal.subject, run_id)
 
 
+router.include_router(_starting)
+
+
 async def _whole(run: Run) -> ChatAnswer:
     """The turn as one answer. Raises what it ended in, if it ended in an error."""
     text: list[str] = []
     sources: list[Source] = []
     citations: list[Citation] = []
+    trace: TurnTrace | None = None
     async with aclosing(run.follow()) as events:
         async for _, event in events:
             match event:
                 case Sources(found):
                     sources = list(found)
+                case Traced():
+                    trace = TurnTrace.model_validate(event)
                 case Delta(piece):
                     text.append(piece)
                 case Citation():
@@ -101,5 +116,6 @@ async def _whole(run: Run) -> ChatAnswer:
                         unsupported=list(event.unsupported),
                         usage=event.usage,
                         timings=event.timings,
+                        trace=trace,
                     )
     raise RagError("The turn ended without an end.")

@@ -9,8 +9,9 @@ from rag_service.api.deps import Limit, ProtectedRoute, Svc, Visitor
 from rag_service.api.schemas.base import Page
 from rag_service.api.schemas.chat import ConversationOut
 from rag_service.api.schemas.conversations import ConversationChange, ErasedOut, Words
+from rag_service.db.models import Channel
 from rag_service.db.repositories.conversations import Conversations
-from rag_service.db.repositories.people import erase
+from rag_service.db.repositories.people import erase_conversations
 
 router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=ProtectedRoute)
 
@@ -23,11 +24,12 @@ async def list_conversations(
     cursor: UUID | None = None,
     q: Annotated[Words | None, Query(description="what stands in the title or in a message")] = None,
     archived: Annotated[bool, Query(description="the archived ones instead of the others")] = False,
+    channel: Annotated[Channel, Query(description="`openai`: the turns of `/v1/chat/completions`")] = "chat",
 ) -> Page[ConversationOut]:
     """Your conversations: the pinned first, then the one last used."""
     async with services.database.transaction() as session:
         rows = await Conversations(session, principal.subject).page(
-            before=cursor, limit=limit, words=q, archived=archived
+            before=cursor, limit=limit, words=q, archived=archived, channel=channel
         )
     items = [ConversationOut.of(conversation, slug) for conversation, slug in rows]
     return Page(items=items, next_cursor=str(items[-1].id) if len(items) == limit else None)
@@ -35,9 +37,9 @@ async def list_conversations(
 
 @router.delete("")
 async def delete_all_conversations(principal: Visitor, services: Svc) -> ErasedOut:
-    """Erase all that is kept of you: your conversations, their messages, your feedback."""
+    """Erase all your conversations with their messages and your feedback. The second time nothing is left to be."""
     async with services.database.transaction() as session:
-        return ErasedOut.model_validate(await erase(session, principal.subject))
+        return ErasedOut.model_validate(await erase_conversations(session, principal.subject))
 
 
 @router.get("/{conversation_id}")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from rag_service.api.deps import Admin, Limit, ProtectedRoute, Svc
+from rag_service.api.deps import Admin, Evaluator, Limit, ProtectedRoute, Svc
 from rag_service.api.schemas.base import Page
 from rag_service.api.schemas.filters import DocumentChange
 from rag_service.api.schemas.knowledge import ChunkOut, DocumentOut
@@ -16,7 +16,7 @@ Ordinal = Annotated[int, Query(ge=-1, lt=2**31)]
 
 
 @router.get("/{document_id}")
-async def get_document(document_id: UUID, _: Admin, services: Svc) -> DocumentOut:
+async def get_document(document_id: UUID, _: Evaluator, services: Svc) -> DocumentOut:
     """A document, its newest version and that version's job."""
     return DocumentOut.of(await services.documents.get(document_id))
 
@@ -38,7 +38,7 @@ async def delete_document(document_id: UUID, _: Admin, services: Svc) -> None:
 
 @router.get("/{document_id}/chunks")
 async def list_chunks(
-    document_id: UUID, _: Admin, services: Svc, limit: Limit = 50, cursor: Ordinal = -1
+    document_id: UUID, _: Evaluator, services: Svc, limit: Limit = 50, cursor: Ordinal = -1
 ) -> Page[ChunkOut]:
     """The chunks of the active version, in order of the text."""
     chunks = await services.documents.chunks(document_id, after=cursor, limit=limit)

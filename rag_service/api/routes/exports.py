@@ -13,9 +13,10 @@ from rag_service.api.schemas.chat import ConversationOut
 from rag_service.api.schemas.conversations import ConversationExport
 from rag_service.chat.export import as_markdown
 from rag_service.chat.transcripts import Transcript, read
+from rag_service.errors import TooLarge
 
-MESSAGES = 10_000
-"""How many messages an export holds at most, the newest."""
+MESSAGES = 5000
+"""How many messages an export holds at most: it is made in memory."""
 
 router = APIRouter(tags=["conversations"], route_class=ProtectedRoute)
 
@@ -41,6 +42,11 @@ async def export_conversation(
     async with services.database.transaction() as session:
         found = await read(
             session, principal.subject, conversation_id, limit=MESSAGES, branch=branch, whole=is_json
+        )
+    if found.cursor is not None:
+        raise TooLarge(
+            f"The conversation has more than {MESSAGES} messages; read them page by page at "
+            f"/api/v1/conversations/{conversation_id}/messages."
         )
     body = await asyncio.to_thread(_json if is_json else _markdown, found)
     ending, media_type = ("json", "application/json") if is_json else ("md", "text/markdown; charset=utf-8")

@@ -1,11 +1,11 @@
-"""What callers said of answers, for admins."""
+"""What callers said of answers, for evaluators and admins."""
 
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from rag_service.api.deps import Admin, Limit, ProtectedRoute, Svc
+from rag_service.api.deps import Evaluator, Limit, ProtectedRoute, Svc
 from rag_service.api.schemas.base import Moment, Page, Slug
 from rag_service.api.schemas.feedback import RatedAnswerOut
 from rag_service.db.models import Rating, Reason
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/feedback", tags=["feedback"], route_class=ProtectedR
 
 @router.get("")
 async def list_feedback(
-    _: Admin,
+    _: Evaluator,
     services: Svc,
     limit: Limit = 50,
     cursor: UUID | None = None,

@@ -9,12 +9,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.sse import KEEPALIVE_COMMENT
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.api import sse
 from rag_service.api.deps import Admin, Limit, ProtectedRoute, Svc
 from rag_service.api.schemas.base import Moment, Page, Slug
 from rag_service.api.schemas.knowledge import JobOut
 from rag_service.db.engine import Database
+from rag_service.db.repositories.audit import record
 from rag_service.db.repositories.job_orders import JobOrders
 from rag_service.db.repositories.jobs import FINISHED, JobFilter, Jobs, JobState
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
@@ -68,7 +70,7 @@ async def cancel_job(job_id: UUID, _: Admin, services: Svc) -> JobOut:
     """
     async with services.database.transaction() as session:
         await cancel(session, job_id)
-        return JobOut.of(*await Jobs(session).get(job_id))
+        return await _ordered(session, "job.cancelled", job_id)
 
 
 @router.post("/{job_id}/retry")
@@ -80,7 +82,7 @@ async def retry_job(job_id: UUID, _: Admin, services: Svc) -> JobOut:
     """
     async with services.database.transaction() as session:
         await JobOrders(session).retry(job_id)
-        return JobOut.of(*await Jobs(session).get(job_id))
+        return await _ordered(session, "job.retried", job_id)
 
 
 @router.get("/{job_id}/events")
@@ -94,6 +96,14 @@ async def follow_job(
     """
     first = await _job(services.database, job_id)  # one that does not exist is a 404, not a stream
     return sse.stream(_frames(services.database, first, seen=_number(last_event_id)))
+
+
+async def _ordered(session: AsyncSession, action: str, job_id: UUID) -> JobOut:
+    job, name = await Jobs(session).get(job_id)
+    await record(
+        session, action, job_id, knowledge_base_id=job.knowledge_base_id, document=str(job.document_id)
+    )
+    return JobOut.of(job, name)
 
 
 async def _job(database: Database, job_id: UUID) -> JobOut:

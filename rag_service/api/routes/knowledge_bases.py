@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from rag_service.api.deps import Admin, Chatter, Limit, OnceOnly, ProtectedRoute, Svc
+from rag_service.api.deps import Admin, Chatter, Evaluator, Limit, OnceOnly, ProtectedRoute, Svc
 from rag_service.api.schemas.base import Page, Slug
 from rag_service.api.schemas.knowledge import DocumentOut
 from rag_service.api.schemas.knowledge_bases import (
@@ -12,6 +12,7 @@ from rag_service.api.schemas.knowledge_bases import (
     KnowledgeBaseOut,
     KnowledgeBaseRequest,
 )
+from rag_service.db.repositories.audit import record
 from rag_service.db.repositories.idempotency import Answer
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 
@@ -38,6 +39,7 @@ async def create_knowledge_base(
             made = await KnowledgeBases(session).create(
                 body.slug, body.name, services.embedder.fingerprint, body.settings()
             )
+            await record(session, "knowledge_base.created", made.id, knowledge_base_id=made.id)
             return KnowledgeBaseOut.of(made, 0).model_dump(mode="json")
 
         answer = await once.answer(session, f"knowledge base {body.model_dump_json()}", create)
@@ -62,7 +64,14 @@ async def change_knowledge_base(
         services.chat.check_prompt(settings["prompt"])
     async with services.database.transaction() as session:
         bases = KnowledgeBases(session)
-        await bases.change(slug, settings)
+        changed = await bases.change(slug, settings)
+        await record(
+            session,
+            "knowledge_base.changed",
+            changed.id,
+            knowledge_base_id=changed.id,
+            changed=sorted(settings),
+        )
         return KnowledgeBaseOut.of(*await bases.with_count(slug))
 
 
@@ -75,7 +84,7 @@ async def delete_knowledge_base(slug: Slug, _: Admin, services: Svc) -> None:
 
 @router.get("/{slug}/documents")
 async def list_documents(
-    slug: Slug, _: Admin, services: Svc, limit: Limit = 50, cursor: UUID | None = None
+    slug: Slug, _: Evaluator, services: Svc, limit: Limit = 50, cursor: UUID | None = None
 ) -> Page[DocumentOut]:
     """Documents of a knowledge base, each with its newest version and that version's job."""
     listed = await services.documents.page(slug, after=cursor, limit=limit)

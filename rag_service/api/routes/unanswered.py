@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from rag_service.api.deps import Admin, Limit, ProtectedRoute, Svc
+from rag_service.api.deps import Evaluator, Limit, ProtectedRoute, Svc
 from rag_service.api.schemas.base import Moment, Page, Slug
 from rag_service.api.schemas.unanswered import UnansweredOut
 from rag_service.chat.unanswered import LOOKED_AT, grouped
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/knowledge-bases", tags=["knowledge bases"], route_cl
 @router.get("/{slug}/unanswered")
 async def list_unanswered(
     slug: Slug,
-    _: Admin,
+    _: Evaluator,
     services: Svc,
     limit: Limit = 50,
     cursor: UUID | None = None,

@@ -8,6 +8,7 @@ from rag_service.addresses import check_literal, parse_url
 from rag_service.api.deps import Admin, Limit, ProtectedRoute, Svc
 from rag_service.api.schemas.base import Page, Slug
 from rag_service.api.schemas.urls import UrlOut, UrlRequest
+from rag_service.db.repositories.audit import record
 from rag_service.db.repositories.documents import Documents
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.db.repositories.url_sources import UrlSources
@@ -23,6 +24,7 @@ async def add_url(slug: Slug, body: UrlRequest, _: Admin, services: Svc) -> UrlO
     async with services.database.transaction() as session:
         base = await KnowledgeBases(session).by_slug(slug)
         source = await UrlSources(session).add(base.id, str(url), body.kind, body.refresh_seconds)
+        await record(session, "url.added", source.id, knowledge_base_id=base.id, kind=body.kind)
     return UrlOut.of(source)
 
 
@@ -42,6 +44,8 @@ async def list_urls(
 async def remove_url(url_id: UUID, _: Admin, services: Svc, documents: bool = False) -> None:
     """Fetch a URL no more. Its documents stay as they are; with `documents=true` they are deleted too."""
     async with services.database.transaction() as session:
-        ids = await UrlSources(session).remove(url_id)
+        base_id, ids = await UrlSources(session).remove(url_id)
         for document_id in ids if documents else ():
             await Documents(session).delete(document_id)
+        deleted = len(ids) if documents else 0
+        await record(session, "url.removed", url_id, knowledge_base_id=base_id, documents_deleted=deleted)

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse
 
-from rag_service.api.deps import Admin, Limit, ProtectedRoute, Svc
+from rag_service.api.deps import Admin, Evaluator, Limit, ProtectedRoute, Svc
 from rag_service.api.schemas.base import Page
 from rag_service.api.schemas.knowledge import JobOut, VersionOut
 
@@ -23,7 +23,7 @@ _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 
 @router.get("/{document_id}/versions")
 async def list_versions(
-    document_id: UUID, _: Admin, services: Svc, limit: Limit = 50, cursor: NumberQuery = None
+    document_id: UUID, _: Evaluator, services: Svc, limit: Limit = 50, cursor: NumberQuery = None
 ) -> Page[VersionOut]:
     """Every version of a document, the newest first; the active one is what answers are made from."""
     document, versions = await services.documents.versions(document_id, before=cursor, limit=limit)
@@ -47,7 +47,7 @@ async def reindex_document(document_id: UUID, _: Admin, services: Svc) -> JobOut
 
 @router.get("/{document_id}/content", response_class=FileResponse)
 async def download_content(
-    document_id: UUID, _: Admin, services: Svc, version: NumberQuery = None
+    document_id: UUID, _: Evaluator, services: Svc, version: NumberQuery = None
 ) -> FileResponse:
     """The original file, always as a download: of the active version, or of the one named."""
     original = await services.documents.original(document_id, version)

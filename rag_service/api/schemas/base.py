@@ -27,6 +27,8 @@ def printable(text: str) -> str:
     """Text that PostgreSQL can store. Raises ValueError."""
     if "\x00" in text:
         raise ValueError("must not contain NUL characters")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError("must not contain halves of surrogate pairs")
     return text
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, computed_field, field_validator, mod
 from rag_service.api.schemas.base import Question, Request, Response, Slug
 from rag_service.api.schemas.feedback import FeedbackOut
 from rag_service.api.schemas.filters import FiltersIn
+from rag_service.api.schemas.traces import TurnTrace
 from rag_service.chat.branches import NEWEST, Parent
 from rag_service.chat.support import is_claimed, unsupported
 from rag_service.db.models import Conversation
@@ -33,6 +34,9 @@ class ChatRequest(Request):
         default=None, description="asked in a new conversation; `default` if unset"
     )
     filters: FiltersIn | None = Field(default=None, description="answer from some of the documents only")
+    trace: bool = Field(
+        default=False, description="tell how the sources were found, in an event `trace`; for admins"
+    )
     stream: bool = Field(default=True, description="server-sent events, or one JSON when the answer is whole")
 
     @field_validator("message")
@@ -79,6 +83,11 @@ class SourceOut(Response):
     score: float
     text: str
     context: str = ""
+    ordinal: int = Field(default=0, description="place of the chunk in its document, from 0")
+    widens: int | None = Field(
+        default=None,
+        description="number of the source that this one stands next to, where it was not found itself",
+    )
 
 
 class ChatAnswer(Response):
@@ -97,6 +106,7 @@ class ChatAnswer(Response):
     )
     usage: dict[str, Any]
     timings: dict[str, float]
+    trace: TurnTrace | None = None
 
 
 class ConversationOut(Response):

@@ -1,16 +1,16 @@
 """Shapes of documents, versions, jobs and search."""
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import Field
 
 from rag_service.api.schemas.base import Moment, Question, Request, Response, Slug
 from rag_service.api.schemas.filters import FiltersIn
+from rag_service.api.schemas.traces import TraceOut
 from rag_service.db.models import Document, DocumentVersion, Job
 from rag_service.documents.service import Listed
-from rag_service.knowledge.selection import Hit
 
 
 class JobProgress(Response):
@@ -161,35 +161,6 @@ class SearchRequest(Request):
     )
 
 
-class Trace(Response):
-    """How a chunk was found: on each side its score and its rank from 1, null where that side did not find it."""
-
-    chunk_id: UUID
-    dense: float | None = Field(description="cosine similarity of the vectors")
-    dense_rank: int | None
-    lexical: float | None = Field(description="BM25 score")
-    lexical_rank: int | None
-    fused: float
-    left_out: Literal["folded", "cut"] | None = Field(
-        description="folded: says the same as `like`; cut: its document has given enough"
-    )
-    like: UUID | None
-
-    @classmethod
-    def of(cls, hit: Hit) -> Self:
-        found = hit.found
-        return cls(
-            chunk_id=found.chunk_id,
-            dense=found.dense,
-            dense_rank=found.dense_rank,
-            lexical=found.lexical,
-            lexical_rank=found.lexical_rank,
-            fused=found.fused,
-            left_out=hit.left_out,
-            like=hit.like,
-        )
-
-
 class SearchHit(Response):
     chunk_id: UUID
     document_id: UUID
@@ -204,4 +175,4 @@ class SearchHit(Response):
 class SearchAnswer(Response):
     hits: list[SearchHit]
     timings: dict[str, float]
-    trace: list[Trace] | None = None
+    trace: list[TraceOut] | None = None

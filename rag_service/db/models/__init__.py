@@ -1,7 +1,8 @@
 """The tables. Import from here, so that the metadata is always whole."""
 
+from rag_service.db.models.audit import AuditEntry
 from rag_service.db.models.base import Base, new_id
-from rag_service.db.models.chat import Conversation, Message, MessageState, Role
+from rag_service.db.models.chat import Channel, Conversation, Message, MessageState, Role
 from rag_service.db.models.embeds import Embed
 from rag_service.db.models.keys import ApiKey, KeyRole
 from rag_service.db.models.knowledge import (
@@ -22,7 +23,9 @@ from rag_service.db.models.summaries import Summary
 
 __all__ = [
     "ApiKey",
+    "AuditEntry",
     "Base",
+    "Channel",
     "Chunk",
     "Conversation",
     "Document",

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from rag_service.db.models.base import Base, CreatedAt, Id
 
 Role = Literal["user", "assistant"]
+Channel = Literal["chat", "openai"]
+"""Whether a conversation is kept here, or by a client that speaks OpenAI's protocol and sends it along each time."""
 MessageState = Literal["streaming", "complete", "stopped", "failed", "interrupted"]
 
 
@@ -23,6 +25,7 @@ class Conversation(Base):
     owner: Mapped[str] = mapped_column(String(100), doc="the principal's subject")
     knowledge_base_id: Mapped[UUID] = mapped_column(ForeignKey("knowledge_bases.id", ondelete="CASCADE"))
     title: Mapped[str] = mapped_column(String(200))
+    channel: Mapped[Channel] = mapped_column(String(16), server_default="chat")
     pinned_at: Mapped[datetime | None]
     archived_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]

@@ -21,5 +21,11 @@ class Embed(Base):
     origins: Mapped[list[str]] = mapped_column(
         ARRAY(Text), doc="such as https://example.org; none means nowhere"
     )
+    identity_salt: Mapped[str | None] = mapped_column(
+        String(64), doc="the identity secret is derived from it and the server's own; None: there is none"
+    )
+    previous_identity_salt: Mapped[str | None] = mapped_column(String(64), doc="before a rotation")
+    previous_identity_until: Mapped[datetime | None]
+    require_identity: Mapped[bool] = mapped_column(server_default="false")
     created_at: Mapped[CreatedAt]
     revoked_at: Mapped[datetime | None]

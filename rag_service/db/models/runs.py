@@ -26,6 +26,7 @@ class StoredRun(Base):
     message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), doc="the answer")
     replica: Mapped[str] = mapped_column(String(300), doc="the api process that makes it, by its lock's name")
     stop_requested: Mapped[bool] = mapped_column(default=False)
+    followed_at: Mapped[datetime | None] = mapped_column(doc="when another process last had a reader of it")
     created_at: Mapped[CreatedAt]
     ended_at: Mapped[datetime | None]
 

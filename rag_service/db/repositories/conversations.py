@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Select, delete, exists, func, literal, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from rag_service.db.models import Conversation, KnowledgeBase, Message, MessageState, Role, new_id
+from rag_service.db.models import Channel, Conversation, KnowledgeBase, Message, MessageState, Role, new_id
+from rag_service.db.repositories.branches import no_such_message
 from rag_service.errors import NotFound
 
 SEARCHED = 2000
@@ -43,28 +44,38 @@ class Conversations:
             raise _no_such()
         return found
 
-    async def start(self, knowledge_base_id: UUID, title: str) -> Conversation:
+    async def start(self, knowledge_base_id: UUID, title: str, channel: Channel = "chat") -> Conversation:
         conversation = Conversation(
-            id=new_id(), owner=self._owner, knowledge_base_id=knowledge_base_id, title=title
+            id=new_id(),
+            owner=self._owner,
+            knowledge_base_id=knowledge_base_id,
+            title=title,
+            channel=channel,
         )
         self._session.add(conversation)
         await self._session.flush()
         return conversation
 
     async def page(
-        self, *, before: UUID | None, limit: int, words: str | None = None, archived: bool = False
+        self,
+        *,
+        before: UUID | None,
+        limit: int,
+        words: str | None = None,
+        archived: bool = False,
+        channel: Channel = "chat",
     ) -> list[tuple[Conversation, str]]:
-        """Conversations with the slug of their knowledge base: the pinned first, then the one last used.
+        """Conversations of a channel with the slug of their knowledge base: the pinned first, then the one last used.
 
         `words` must stand, as they are, in the title or a message; the newest `SEARCHED` are looked through.
         """
-        statement = self._listed().limit(limit)
+        statement = self._listed().where(Conversation.channel == channel).limit(limit)
         shown = Conversation.archived_at.is_not(None) if archived else Conversation.archived_at.is_(None)
         statement = statement.where(shown)
         if words is not None:
             newest = (
                 select(Conversation.id)
-                .where(Conversation.owner == self._owner, shown)
+                .where(Conversation.owner == self._owner, Conversation.channel == channel, shown)
                 .order_by(Conversation.updated_at.desc())
                 .limit(SEARCHED)
             )
@@ -129,7 +140,7 @@ class Conversations:
             .where(Message.id == message_id, Conversation.owner == self._owner)
         )
         if found is None:
-            raise NotFound("There is no such message.", code="message_not_found")
+            raise no_such_message()
         return found
 
     async def leading_to(self, message_id: UUID, *, newest: int) -> list[Message]:
@@ -212,7 +223,9 @@ def _says(words: str) -> ColumnElement[bool]:
     wanted = unicodedata.normalize("NFKC", words)
 
     def holds(column: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-        return func.normalize(column, text("NFKC")).icontains(wanted, autoescape=True)
+        # Normalising takes most of the time, and plain letters have no second form.
+        text_of = column if wanted.isascii() else func.normalize(column, text("NFKC"))
+        return text_of.icontains(wanted, autoescape=True)
 
     said = exists().where(Message.conversation_id == Conversation.id, holds(Message.content))
     return or_(holds(Conversation.title), said)

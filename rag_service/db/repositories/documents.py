@@ -194,7 +194,7 @@ class Documents:
         ).first()
         return (row[0], row[1]) if row else (None, None)
 
-    async def delete(self, document_id: UUID) -> None:
+    async def delete(self, document_id: UUID) -> Document:
         """Hide a document at once and cancel what is being done with it; the worker erases it soon after.
 
         Raises:
@@ -206,6 +206,7 @@ class Documents:
         document.deleted_at = datetime.now(UTC)
         await self._session.execute(text(f"NOTIFY {JOBS_CHANNEL}"))
         await self._session.execute(text(f"NOTIFY {ACTIVE_CHANNEL}"))
+        return document
 
     async def delete_all(self, knowledge_base_id: UUID) -> None:
         """Hide every document of a knowledge base, as `delete` does."""

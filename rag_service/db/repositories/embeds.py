@@ -22,8 +22,22 @@ class Embeds:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def add(self, embed_id: str, name: str, knowledge_base: KnowledgeBase, origins: list[str]) -> Embed:
-        embed = Embed(id=embed_id, name=name, knowledge_base_id=knowledge_base.id, origins=origins)
+    async def add(
+        self,
+        embed_id: str,
+        name: str,
+        knowledge_base: KnowledgeBase,
+        origins: list[str],
+        *,
+        require_identity: bool = False,
+    ) -> Embed:
+        embed = Embed(
+            id=embed_id,
+            name=name,
+            knowledge_base_id=knowledge_base.id,
+            origins=origins,
+            require_identity=require_identity,
+        )
         self._session.add(embed)
         await self._session.flush()
         return embed
@@ -36,15 +50,20 @@ class Embeds:
             .on_conflict_do_update(index_elements=[Embed.id], set_={"knowledge_base_id": knowledge_base.id})
         )
 
-    async def get(self, embed_id: str) -> LivingEmbed:
-        """Raises NotFound where there is none, or it was revoked."""
-        row = (
-            await self._session.execute(
-                select(Embed, KnowledgeBase)
-                .join(KnowledgeBase, KnowledgeBase.id == Embed.knowledge_base_id)
-                .where(Embed.id == embed_id, Embed.revoked_at.is_(None), KnowledgeBase.deleted_at.is_(None))
-            )
-        ).first()
+    async def get(self, embed_id: str, *, locked: bool = False) -> LivingEmbed:
+        """An embed; `locked`, nobody else changes it until the transaction ends.
+
+        Raises:
+            NotFound: there is none, or it was revoked.
+        """
+        statement = (
+            select(Embed, KnowledgeBase)
+            .join(KnowledgeBase, KnowledgeBase.id == Embed.knowledge_base_id)
+            .where(Embed.id == embed_id, Embed.revoked_at.is_(None), KnowledgeBase.deleted_at.is_(None))
+        )
+        if locked:
+            statement = statement.with_for_update(of=Embed)
+        row = (await self._session.execute(statement)).first()
         if row is None:
             raise NotFound("There is no such embed, or it was revoked.", code="embed_not_found")
         return LivingEmbed(row[0], row[1])

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from rag_service.db.caller import caller
 from rag_service.db.models import Document, KnowledgeBase, new_id
 from rag_service.errors import Conflict, NotFound
 
@@ -21,6 +22,11 @@ def no_such(slug: str) -> NotFound:
     )
 
 
+_BY_SLUG = select(KnowledgeBase).where(
+    KnowledgeBase.slug == bindparam("slug"), KnowledgeBase.deleted_at.is_(None)
+)
+
+
 class KnowledgeBases:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -31,12 +37,21 @@ class KnowledgeBases:
         Raises:
             NotFound: there is none.
         """
-        found = await self._session.scalar(
-            select(KnowledgeBase).where(KnowledgeBase.slug == slug, KnowledgeBase.deleted_at.is_(None))
-        )
+        found = await self._session.scalar(_BY_SLUG, {"slug": slug})
         if found is None:
             raise no_such(slug)
         return found
+
+    async def asked(self, slug: str | None) -> KnowledgeBase:
+        """The knowledge base of that name; where none is named, the only one in the caller's scope, or `default`.
+
+        Raises:
+            NotFound: there is none.
+        """
+        acting = caller.get()
+        if slug is None and acting is not None and acting.scope is not None and len(acting.scope) == 1:
+            return await self.get(*acting.scope)
+        return await self.by_slug(slug or "default")
 
     async def get(self, knowledge_base_id: UUID) -> KnowledgeBase:
         """Raises NotFound where there is none, or it was deleted."""

@@ -18,9 +18,16 @@ class Erased:
 
 
 async def erase(session: AsyncSession, subject: str) -> Erased:
-    """Erase all conversations of a subject with what hangs on them, and the answers kept for requests sent again.
+    """Erase all that is kept of a subject: conversations with what hangs on them, and requests that may be repeated."""
+    erased = await erase_conversations(session, subject)
+    await session.execute(delete(IdempotencyKey).where(IdempotencyKey.owner == subject))
+    return erased
 
-    What they began while this runs stays, or goes: whichever comes first.
+
+async def erase_conversations(session: AsyncSession, subject: str) -> Erased:
+    """Erase all conversations of a subject with what hangs on them: messages, feedback, summaries.
+
+    A turn under way ends as it would, and is not stored.
     """
     conversations = select(Conversation.id).where(Conversation.owner == subject)
     messages = select(Message.id).where(Message.conversation_id.in_(conversations))
@@ -32,5 +39,4 @@ async def erase(session: AsyncSession, subject: str) -> Erased:
     )
     row = (await session.execute(counts)).one()
     await session.execute(delete(Conversation).where(Conversation.owner == subject))
-    await session.execute(delete(IdempotencyKey).where(IdempotencyKey.owner == subject))
     return Erased(conversations=found, messages=row[0], feedback=row[1])

@@ -9,10 +9,12 @@ from sqlalchemy import Integer, Uuid, delete, func, literal, select, text, updat
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag_service.db.models import StoredEvents, StoredRun
+from rag_service.db.models import Conversation, StoredEvents, StoredRun
 
 STOP_CHANNEL = "run_stop"
 CLEAN_AT_ONCE = 1000
+FOLLOWED_FOR = timedelta(seconds=5)
+"""How long a run counts as followed after a reader elsewhere was noted."""
 
 _ADD = text(
     "INSERT INTO run_events (run_id, first, last, events) "
@@ -52,7 +54,11 @@ class Runs:
     async def get(self, run_id: UUID, owner: str) -> StoredRun | None:
         """A run of this caller's; None where there is none, be it another's."""
         return await self._session.scalar(
-            select(StoredRun).where(StoredRun.id == run_id, StoredRun.owner == owner)
+            select(StoredRun)
+            .join(
+                Conversation, Conversation.id == StoredRun.conversation_id
+            )  # which is in the caller's scope
+            .where(StoredRun.id == run_id, StoredRun.owner == owner)
         )
 
     async def store(self, batches: Sequence[Batch]) -> None:
@@ -67,15 +73,32 @@ class Runs:
 
     async def events(self, seen: Mapping[UUID, int]) -> list[Batch]:
         """What runs have told behind the last number seen of each, in order. Batches may overlap."""
-        wanted = func.unnest(
-            literal(list(seen), ARRAY(Uuid)), literal(list(seen.values()), ARRAY(Integer))
-        ).table_valued("run_id", "seen", name="wanted")
+        ids = literal(list(seen), ARRAY(Uuid))
+        numbers = literal(list(seen.values()), ARRAY(Integer))
+        wanted = func.unnest(ids, numbers).table_valued("run_id", "seen", name="wanted").render_derived()
         rows = await self._session.execute(
             select(StoredEvents.run_id, StoredEvents.first, StoredEvents.last, StoredEvents.events)
             .join(wanted, (StoredEvents.run_id == wanted.c.run_id) & (StoredEvents.last > wanted.c.seen))
             .order_by(StoredEvents.run_id, StoredEvents.first)
         )
         return [Batch(*row) for row in rows]
+
+    async def note_followers(self, run_ids: Sequence[UUID]) -> None:
+        """Somebody reads these runs here, which another process makes."""
+        await self._session.execute(
+            update(StoredRun)
+            .where(StoredRun.id.in_(run_ids), StoredRun.ended_at.is_(None))
+            .values(followed_at=func.now())
+        )
+
+    async def is_followed(self, run_id: UUID) -> bool:
+        """Whether somebody reads a run by another process than the one that makes it."""
+        found = await self._session.scalar(
+            select(StoredRun.id).where(
+                StoredRun.id == run_id, StoredRun.followed_at > func.now() - FOLLOWED_FOR
+            )
+        )
+        return found is not None
 
     async def known(self, run_ids: Sequence[UUID]) -> set[UUID]:
         """Those of the runs that still exist."""
@@ -95,7 +118,12 @@ class Runs:
         """Have whoever makes it stop a run of this caller's. False where there is none under way."""
         found = await self._session.scalar(
             update(StoredRun)
-            .where(StoredRun.id == run_id, StoredRun.owner == owner, StoredRun.ended_at.is_(None))
+            .where(
+                StoredRun.id == run_id,
+                StoredRun.owner == owner,
+                StoredRun.ended_at.is_(None),
+                StoredRun.conversation_id.in_(select(Conversation.id)),  # those in the caller's scope
+            )
             .values(stop_requested=True)
             .returning(StoredRun.id)
         )

@@ -64,10 +64,11 @@ class UrlSources:
             statement = statement.where(UrlSource.id > after)
         return list(await self._session.scalars(statement))
 
-    async def remove(self, url_source_id: UUID) -> list[UUID]:
-        """Forget a source. Its documents stay, as if uploaded by hand; returned are their ids. Raises NotFound."""
+    async def remove(self, url_source_id: UUID) -> tuple[UUID, list[UUID]]:
+        """Forget a source. Its documents stay, as if uploaded by hand; returned are its knowledge base's id and
+        theirs. Raises NotFound."""
         removed = await self._session.scalar(
-            delete(UrlSource).where(UrlSource.id == url_source_id).returning(UrlSource.id)
+            delete(UrlSource).where(UrlSource.id == url_source_id).returning(UrlSource.knowledge_base_id)
         )
         if removed is None:
             raise NotFound("There is no such URL.", code="url_not_found")
@@ -77,7 +78,7 @@ class UrlSources:
             .values(source=None)
             .returning(Document.id)
         )
-        return list(documents)
+        return removed, list(documents)
 
     async def claim(self, *, lease: timedelta) -> tuple[UrlSource, KnowledgeBase] | None:
         """Take the source that has been due longest, with its knowledge base; workers get different ones."""

@@ -1,7 +1,7 @@
 /** The one place that calls the API: credentials in, JSON or a stream out, failures as `Problem`. */
 
 import { readEvents } from "./sse";
-import type { Question, TurnEvent } from "./types";
+import type { Question, Rating, Reason, StoredMessage, TurnEvent } from "./types";
 
 /** A failure with the server's stable code and its sentence; `unreachable` and `cut_off` are ours. */
 export class Problem extends Error {
@@ -115,5 +115,17 @@ export class ChatApi extends Api {
 
   async stop(runId: string): Promise<void> {
     await this.open("POST", `/chat/${encodeURIComponent(runId)}/stop`);
+  }
+
+  /** The newest branch of a conversation, or the newest through one of its messages. */
+  async messages(conversationId: string, branch?: string): Promise<StoredMessage[]> {
+    const query = new URLSearchParams({ limit: "200", ...(branch === undefined ? {} : { branch }) });
+    const path = `/conversations/${encodeURIComponent(conversationId)}/messages?${query}`;
+    return (await this.json<{ items: StoredMessage[] }>("GET", path)).items;
+  }
+
+  async rate(messageId: string, rating: Rating | null, reason: Reason | null): Promise<void> {
+    const body = reason === null ? { rating } : { rating, reason };
+    await this.open("PUT", `/messages/${encodeURIComponent(messageId)}/feedback`, body);
   }
 }

@@ -127,6 +127,84 @@ export const panelStyles = css`
     white-space: pre-wrap;
     overflow-wrap: anywhere;
   }
+  .tools {
+    display: flex;
+    flex-wrap: wrap;
+    align-items: center;
+    gap: 2px;
+  }
+  .tools.of-question {
+    justify-content: flex-end;
+    margin-block-start: -12px;
+  }
+  .versions {
+    display: inline-flex;
+    align-items: center;
+    color: var(--muted);
+    font-size: 0.8125em;
+    font-variant-numeric: tabular-nums;
+  }
+  .tool {
+    display: grid;
+    place-items: center;
+    inline-size: 32px;
+    block-size: 32px;
+    padding: 0;
+    border: 0;
+    border-radius: 8px;
+    background: none;
+    color: var(--muted);
+  }
+  .tool svg {
+    inline-size: 17px;
+    block-size: 17px;
+  }
+  .tool:hover:not(:disabled) {
+    background: var(--sunken);
+    color: var(--text);
+  }
+  .tool[aria-pressed="true"] {
+    background: var(--accent-soft);
+    color: var(--on-accent-soft);
+  }
+  .tool:disabled {
+    opacity: 0.45;
+  }
+  .versions svg:dir(rtl) {
+    transform: scaleX(-1);
+  }
+  .tools select {
+    min-block-size: 32px;
+    max-inline-size: 100%;
+    margin-inline-start: 6px;
+    padding: 2px 6px;
+    border: 1px solid var(--line-strong);
+    border-radius: 8px;
+    background: var(--surface);
+    color: var(--text);
+    font: inherit;
+    font-size: 0.875em;
+  }
+  .edit {
+    display: flex;
+    flex-direction: column;
+    gap: 8px;
+  }
+  .edit .tools {
+    gap: 8px;
+    margin: 0;
+  }
+  .edit textarea {
+    inline-size: 100%;
+    padding: 9px 14px;
+    border: 1px solid var(--line-strong);
+    border-radius: 12px;
+    background: var(--surface);
+    color: var(--text);
+    font: inherit;
+    font-size: max(1em, 16px);
+    resize: vertical;
+  }
   .answer {
     display: flex;
     flex-direction: column;

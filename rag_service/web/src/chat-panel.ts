@@ -15,20 +15,23 @@ import { define } from "./define";
 import { type Locale, localeFor, sentence } from "./i18n";
 import { chatIcon, downIcon, newIcon, warningIcon } from "./icons";
 import "./quote-drawer";
-import { VisitorSession } from "./session";
+import { type Identify, VisitorSession } from "./session";
 import { shared } from "./theme";
+import type { TurnTools } from "./turn-tools";
 import { turnView } from "./turn-view";
+import type { Rating, Reason } from "./types";
 
 const NEAR_THE_END = 60;
 const WIDE = "(min-width: 1100px)";
 
 @define("rag-chat")
-export class ChatPanel extends LitElement {
+export class ChatPanel extends LitElement implements TurnTools {
   static override styles = [shared, panelStyles];
 
   /** Where the API is. */
   @property({ attribute: false }) origin = location.origin;
   @property({ attribute: false }) embed = "";
+  @property({ attribute: false }) identify: Identify = () => null;
   @property({ attribute: false }) locale: Locale = localeFor();
   /** A page of its own, or a panel on somebody else's. */
   @property({ reflect: true }) layout: "page" | "panel" = "panel";
@@ -37,6 +40,7 @@ export class ChatPanel extends LitElement {
   @state() private opening = true;
   @state() private shown: { mark: Mark; opener: HTMLElement } | null = null;
   @state() private atEnd = true;
+  @state() private edited: Turn | null = null;
 
   @query(".log") private log!: HTMLElement;
   @query(".turns") private content!: HTMLElement;
@@ -50,7 +54,7 @@ export class ChatPanel extends LitElement {
 
   override connectedCallback() {
     super.connectedCallback();
-    this.#session = new VisitorSession(this.origin, this.embed);
+    this.#session = new VisitorSession(this.origin, this.embed, this.identify);
     this.#conversation = new Conversation(new ChatApi(this.origin, this.#session), () => this.#schedule());
     this.#wide.addEventListener("change", this.#onWide);
     void this.#open();
@@ -164,6 +168,44 @@ export class ChatPanel extends LitElement {
     void this.#conversation.retry(turn);
   }
 
+  get busy(): boolean {
+    return this.#conversation.busy;
+  }
+
+  isEdited(turn: Turn): boolean {
+    return this.edited === turn;
+  }
+
+  edit(turn: Turn | null): void {
+    this.edited = turn;
+    const focused = turn === null ? null : ".edit textarea";
+    void this.updateComplete.then(() =>
+      focused ? this.renderRoot.querySelector<HTMLElement>(focused)?.focus() : this.composer.focus(),
+    );
+  }
+
+  ask(turn: Turn, question: string): void {
+    this.edit(null);
+    this.shown = null;
+    void this.#conversation.edit(turn, question);
+  }
+
+  regenerate(turn: Turn): void {
+    this.shown = null;
+    this.composer.focus(); // the button that had the focus goes away
+    void this.#conversation.regenerate(turn);
+  }
+
+  show(messageId: string): void {
+    this.shown = null;
+    this.edited = null;
+    void this.#conversation.show(messageId);
+  }
+
+  rate(turn: Turn, rating: Rating | null, reason: Reason | null): void {
+    void this.#conversation.rate(turn, rating, reason);
+  }
+
   #heading() {
     const { title } = this.locale.strings;
     return this.layout === "page"
@@ -225,6 +267,7 @@ export class ChatPanel extends LitElement {
 
   readonly #startAnew = () => {
     this.shown = null;
+    this.edited = null;
     this.#conversation.reset();
     this.composer.focus();
   };

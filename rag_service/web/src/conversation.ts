@@ -2,7 +2,8 @@
 
 import { type ChatApi, Problem } from "./api";
 import { sliceOf } from "./citations";
-import type { Citation, FinishReason, Question, Source, TurnEvent } from "./types";
+import { join, newTurn, turnsOf } from "./stored";
+import type { Citation, FinishReason, Question, Rating, Reason, Source, TurnEvent } from "./types";
 
 export type TurnState = "waiting" | "streaming" | "complete" | "failed";
 
@@ -20,6 +21,12 @@ export interface Turn {
   unsupported: readonly string[];
   problem: Problem | null;
   messageId: string | null;
+  questionId: string | null;
+  /** All answers to the question, and all wordings of it behind the same answer, by their ids, the oldest first. */
+  siblings: readonly string[];
+  questionSiblings: readonly string[];
+  rating: Rating | null;
+  reason: Reason | null;
 }
 
 /** How long a stopped answer may take to say that it has stopped. */
@@ -43,20 +50,7 @@ export class Conversation {
   /** Ask, and follow the answer to its end. Never throws: what goes wrong stands in the turn. */
   async ask(question: string): Promise<void> {
     if (this.busy) return;
-    const turn: Turn = {
-      key: ++this.#keys,
-      question,
-      text: "",
-      sources: [],
-      citations: [],
-      state: "waiting",
-      finish: null,
-      model: "",
-      degraded: false,
-      unsupported: [],
-      problem: null,
-      messageId: null,
-    };
+    const turn = newTurn(++this.#keys, question);
     const asked = this.#asFollowUp(question);
     this.turns = [...this.turns, turn];
     await this.#follow(turn, asked);
@@ -67,6 +61,55 @@ export class Conversation {
     if (this.busy || turn !== this.turns.at(-1)) return;
     this.turns = this.turns.slice(0, -1);
     await this.ask(turn.question);
+  }
+
+  /** Have a question answered once more; the answer it has stays, as do the turns behind it. */
+  async regenerate(turn: Turn): Promise<void> {
+    if (turn.messageId === null) return;
+    await this.#branch(turn, turn.question, { regenerate_message_id: turn.messageId });
+  }
+
+  /** Ask a question in other words, in the place where it was asked. */
+  async edit(turn: Turn, question: string): Promise<void> {
+    const parent = this.#answerBefore(this.turns.indexOf(turn));
+    await this.#branch(turn, question, { message: question, parent_message_id: parent });
+  }
+
+  async #branch(turn: Turn, question: string, asked: Question): Promise<void> {
+    const at = this.turns.indexOf(turn);
+    const id = this.#id;
+    if (this.busy || id === null || at < 0) return;
+    const anew = newTurn(++this.#keys, question);
+    this.turns = [...this.turns.slice(0, at), anew];
+    await this.#follow(anew, { ...asked, conversation_id: id });
+    if (this.#id !== id || anew.messageId === null) return;
+    // What else there is in this place. Without it the chat goes on as well.
+    const stored = await this.api.messages(id, anew.messageId).catch(() => []);
+    join(this.turns, stored);
+    this.changed();
+  }
+
+  /** Look at another branch: the newest that goes through this message. */
+  async show(messageId: string): Promise<void> {
+    const id = this.#id;
+    if (this.busy || id === null) return;
+    const stored = await this.api.messages(id, messageId).catch(() => null);
+    if (this.#id !== id || this.busy || stored === null) return;
+    // In the place of another, a turn keeps its key: the button that was pressed keeps the focus.
+    this.turns = turnsOf(stored, (at) => this.turns[at]?.key ?? ++this.#keys);
+    this.changed();
+  }
+
+  /** Say what to think of an answer; where it cannot be said, it is as before. */
+  async rate(turn: Turn, rating: Rating | null, reason: Reason | null): Promise<void> {
+    if (turn.messageId === null) return;
+    const before = { rating: turn.rating, reason: turn.reason };
+    Object.assign(turn, { rating, reason });
+    this.changed();
+    await this.api.rate(turn.messageId, rating, reason).catch(() => {
+      Object.assign(turn, before);
+      this.changed();
+    });
   }
 
   /** Stop the answer under way; what was said of it stays. */
@@ -91,9 +134,14 @@ export class Conversation {
 
   /** A question follows the last answer that did not fail; where there is none, it is a new beginning. */
   #asFollowUp(message: string): Question {
-    const parent = this.turns.findLast(({ state, messageId }) => state === "complete" && messageId !== null);
-    if (this.#id === null || !parent?.messageId) return { message };
-    return { message, conversation_id: this.#id, parent_message_id: parent.messageId };
+    const parent = this.#answerBefore(this.turns.length);
+    if (this.#id === null || parent === null) return { message };
+    return { message, conversation_id: this.#id, parent_message_id: parent };
+  }
+
+  #answerBefore(at: number): string | null {
+    const before = this.turns.slice(0, at);
+    return before.findLast(({ state, messageId }) => state === "complete" && messageId)?.messageId ?? null;
   }
 
   async #follow(turn: Turn, question: Question): Promise<void> {

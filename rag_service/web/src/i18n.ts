@@ -1,6 +1,7 @@
 /** The words of the chat, and which way they run. */
 
 import type { Problem } from "./api";
+import type { Reason } from "./types";
 
 export interface Strings {
   title: string;
@@ -38,6 +39,17 @@ export interface Strings {
   table: string;
   code: string;
   opening: string;
+  tools: string;
+  like: string;
+  dislike: string;
+  why: string;
+  reasons: Readonly<Record<Reason, string>>;
+  regenerate: string;
+  edit: string;
+  cancel: string;
+  previous: string;
+  next: string;
+  version: (number: number, count: number) => string;
   problems: Readonly<Record<string, string>>;
 }
 
@@ -77,9 +89,29 @@ const en: Strings = {
   table: "Table",
   code: "Code",
   opening: "Opening the chat…",
+  tools: "About this answer",
+  like: "Good answer",
+  dislike: "Bad answer",
+  why: "What is wrong with it?",
+  reasons: {
+    wrong: "It is wrong",
+    incomplete: "It is not complete",
+    outdated: "It is out of date",
+    irrelevant_sources: "The sources do not fit",
+    refused_wrongly: "The documents do answer this",
+    other: "Something else",
+  },
+  regenerate: "Answer again",
+  edit: "Change the question",
+  cancel: "Cancel",
+  previous: "The version before",
+  next: "The next version",
+  version: (number, count) => `Version ${number} of ${count}`,
   problems: {
     unreachable: "The service cannot be reached. Check your connection and try again.",
     cut_off: "The connection was lost before the answer was complete.",
+    identity_required: "Sign in to this site to use the chat.",
+    identity_not_valid: "Your sign-in has ended. Reload the page.",
     origin_not_allowed: "This chat is not available on this site.",
     embed_not_found: "This chat is switched off.",
     unauthenticated: "Your visit has ended. Start a new conversation.",
@@ -127,9 +159,29 @@ const bn: Strings = {
   table: "সারণি",
   code: "কোড",
   opening: "চ্যাট খোলা হচ্ছে…",
+  tools: "এই উত্তর নিয়ে",
+  like: "উত্তরটি ভালো",
+  dislike: "উত্তরটি ভালো নয়",
+  why: "কী সমস্যা?",
+  reasons: {
+    wrong: "উত্তরটি ভুল",
+    incomplete: "উত্তরটি অসম্পূর্ণ",
+    outdated: "তথ্য পুরোনো",
+    irrelevant_sources: "সূত্রগুলো মেলে না",
+    refused_wrongly: "নথিতে এর উত্তর আছে",
+    other: "অন্য কিছু",
+  },
+  regenerate: "আবার উত্তর দিন",
+  edit: "প্রশ্নটি বদলান",
+  cancel: "বাতিল",
+  previous: "আগের সংস্করণ",
+  next: "পরের সংস্করণ",
+  version: (number, count) => `${count.toLocaleString("bn")}টির মধ্যে সংস্করণ ${number.toLocaleString("bn")}`,
   problems: {
     unreachable: "সেবাটিতে পৌঁছানো যাচ্ছে না। সংযোগ দেখে আবার চেষ্টা করুন।",
     cut_off: "উত্তর সম্পূর্ণ হওয়ার আগেই সংযোগ বিচ্ছিন্ন হয়ে গেছে।",
+    identity_required: "চ্যাট ব্যবহার করতে এই সাইটে সাইন ইন করুন।",
+    identity_not_valid: "আপনার সাইন ইনের মেয়াদ শেষ। পাতাটি আবার লোড করুন।",
     origin_not_allowed: "এই সাইটে এই চ্যাট ব্যবহার করা যায় না।",
     embed_not_found: "এই চ্যাটটি বন্ধ আছে।",
     unauthenticated: "আপনার সময় শেষ হয়েছে। নতুন কথোপকথন শুরু করুন।",
@@ -177,9 +229,29 @@ const ar: Strings = {
   table: "جدول",
   code: "شيفرة",
   opening: "جارٍ فتح المحادثة…",
+  tools: "حول هذه الإجابة",
+  like: "إجابة جيدة",
+  dislike: "إجابة سيئة",
+  why: "ما المشكلة؟",
+  reasons: {
+    wrong: "الإجابة خاطئة",
+    incomplete: "الإجابة ناقصة",
+    outdated: "المعلومات قديمة",
+    irrelevant_sources: "المصادر غير مناسبة",
+    refused_wrongly: "الوثائق تجيب عن هذا",
+    other: "شيء آخر",
+  },
+  regenerate: "أجب مرة أخرى",
+  edit: "عدّل السؤال",
+  cancel: "إلغاء",
+  previous: "النسخة السابقة",
+  next: "النسخة التالية",
+  version: (number, count) => `النسخة ${number} من ${count}`,
   problems: {
     unreachable: "تعذّر الوصول إلى الخدمة. تحقق من الاتصال ثم أعد المحاولة.",
     cut_off: "انقطع الاتصال قبل اكتمال الإجابة.",
+    identity_required: "سجّل الدخول إلى هذا الموقع لاستخدام المحادثة.",
+    identity_not_valid: "انتهت جلسة دخولك. أعد تحميل الصفحة.",
     origin_not_allowed: "هذه المحادثة غير متاحة في هذا الموقع.",
     embed_not_found: "هذه المحادثة متوقفة.",
     unauthenticated: "انتهت زيارتك. ابدأ محادثة جديدة.",

@@ -3,6 +3,14 @@
 import { type Credential, Problem, request } from "./api";
 import type { VisitorToken } from "./types";
 
+/** Who the visitor is to the site: what its backend signed, or null where nobody is signed in. */
+export type Identify = () => string | null | undefined | Promise<string | null | undefined>;
+
+interface Asked {
+  token?: string;
+  identity?: string;
+}
+
 const RENEW_AT = 0.75; // of its life
 
 export class VisitorSession implements Credential {
@@ -15,6 +23,7 @@ export class VisitorSession implements Credential {
   constructor(
     readonly origin: string,
     readonly embed: string,
+    readonly identify: Identify = () => null,
   ) {}
 
   async current(): Promise<string> {
@@ -36,15 +45,17 @@ export class VisitorSession implements Credential {
   }
 
   async #fetch(): Promise<string> {
+    const identity = await this.identify(); // asked each time: one lives for an hour at most
+    const known: Asked = identity ? { identity } : {};
     let granted: VisitorToken;
     try {
-      granted = await this.#ask(this.#token === null ? {} : { token: this.#token });
+      granted = await this.#ask(this.#token === null ? known : { ...known, token: this.#token });
     } catch (error) {
       // The old token may be too old to be exchanged: then a new visitor begins.
       const tooOld = error instanceof Problem && [400, 401, 422].includes(error.status);
       if (this.#token === null || !tooOld) throw error;
       this.#token = null;
-      granted = await this.#ask({});
+      granted = await this.#ask(known);
     }
     this.name = granted.name;
     this.#token = granted.token;
@@ -55,7 +66,7 @@ export class VisitorSession implements Credential {
     return granted.token;
   }
 
-  async #ask(body: { token?: string }): Promise<VisitorToken> {
+  async #ask(body: Asked): Promise<VisitorToken> {
     try {
       const response = await request(`${this.origin}/api/v1/embeds/${encodeURIComponent(this.embed)}/token`, {
         method: "POST",

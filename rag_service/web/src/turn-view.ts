@@ -7,8 +7,9 @@ import { type Mark, replaceMarks } from "./citations";
 import type { Turn } from "./conversation";
 import { type Strings, sentence } from "./i18n";
 import { documentIcon, quoteIcon, stopIcon, warningIcon } from "./icons";
+import { answerTools, questionView, type TurnTools } from "./turn-tools";
 
-export interface TurnActions {
+export interface TurnActions extends TurnTools {
   open(mark: Mark, opener: HTMLElement): void;
   retry(turn: Turn): void;
 }
@@ -19,10 +20,7 @@ export function turnView(turn: Turn, strings: Strings, actions: TurnActions, las
   const finished = turn.state === "complete" || turn.state === "failed";
   return html`
     <article class="turn">
-      <div class="question">
-        <h3 class="unseen">${strings.you}</h3>
-        <p dir="auto">${turn.question}</p>
-      </div>
+      ${questionView(turn, strings, actions)}
       <div class="answer" aria-busy=${finished ? "false" : "true"}>
         <h3 class="unseen">${strings.answer}</h3>
         ${turn.state === "waiting" ? waiting(strings) : nothing} ${badge(turn, strings)}
@@ -39,7 +37,7 @@ export function turnView(turn: Turn, strings: Strings, actions: TurnActions, las
             : nothing
         }
         ${note(turn, strings)} ${finished ? sources(turn, strings, actions) : nothing}
-        ${turn.problem ? problem(turn, strings, actions, last) : nothing}
+        ${turn.problem ? problem(turn, strings, actions, last) : nothing} ${answerTools(turn, strings, actions)}
       </div>
     </article>
   `;

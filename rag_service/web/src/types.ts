@@ -45,10 +45,40 @@ export type TurnEvent =
     }
   | { event: "error"; data: { code: string; detail: string; retryable: boolean } };
 
+/** A question, or, without a message, the answer that is to be made anew. */
 export interface Question {
-  message: string;
+  message?: string;
   conversation_id?: string;
-  parent_message_id?: string;
+  /** The answer it follows; null makes it a first question. */
+  parent_message_id?: string | null;
+  regenerate_message_id?: string;
+}
+
+export type Rating = "like" | "dislike";
+
+export const REASONS = [
+  "wrong",
+  "incomplete",
+  "outdated",
+  "irrelevant_sources",
+  "refused_wrongly",
+  "other",
+] as const;
+
+export type Reason = (typeof REASONS)[number];
+
+export interface StoredMessage {
+  id: string;
+  parent_id: string | null;
+  sibling_ids: readonly string[];
+  role: "user" | "assistant";
+  content: string;
+  sources: Source[];
+  citations: Citation[];
+  model: string | null;
+  finish_reason: FinishReason | null;
+  unsupported: readonly Span[];
+  feedback: { rating: Rating; reason: Reason | null } | null;
 }
 
 export interface VisitorToken {

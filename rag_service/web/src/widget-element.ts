@@ -8,6 +8,7 @@ import type { ChatPanel } from "./chat-panel";
 import { define } from "./define";
 import { type Locale, localeFor } from "./i18n";
 import { chatIcon, closeIcon } from "./icons";
+import type { Identify } from "./session";
 import { shared, tokens } from "./theme";
 
 const PHONE = "(max-width: 520px), (max-height: 480px)";
@@ -16,6 +17,7 @@ export interface WidgetOptions {
   origin: string;
   embed: string;
   lang: string | null;
+  identify: Identify;
 }
 
 @define("rag-widget")
@@ -117,7 +119,7 @@ export class WidgetElement extends LitElement {
   @query("rag-chat") private chat!: ChatPanel | null;
   @query(".launcher") private launcher!: HTMLButtonElement;
 
-  #options: WidgetOptions = { origin: location.origin, embed: "", lang: null };
+  #options: WidgetOptions = { origin: location.origin, embed: "", lang: null, identify: () => null };
   #locale: Locale = localeFor();
   #overflow: string | null = null;
   readonly #phone = matchMedia(PHONE);
@@ -158,7 +160,7 @@ export class WidgetElement extends LitElement {
       <dialog aria-label=${strings.title} @keydown=${this.#onKey} @cancel=${this.#onCancel} @close=${this.#onClose}>
         ${
           this.begun
-            ? html`<rag-chat .origin=${this.#options.origin} .embed=${this.#options.embed} .locale=${this.#locale}>
+            ? html`<rag-chat .origin=${this.#options.origin} .embed=${this.#options.embed} .identify=${this.#options.identify} .locale=${this.#locale}>
                 <button
                   slot="action"
                   type="button"

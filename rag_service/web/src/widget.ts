@@ -1,8 +1,11 @@
 /**
  * The widget: `<script src="https://HOST/widget.js" data-embed="ID" defer></script>`.
- * Optional: `data-lang` (else the page's language), `data-theme` (`light` or `dark`, else as the system prefers).
+ * Optional: `data-lang` (else the page's language), `data-theme` (`light` or `dark`, else as the system prefers),
+ * and who the visitor is: `data-identity`, a token that the site's backend signed, or a function `ragIdentity` of the
+ * page that gives one whenever it is called, or null while nobody is signed in.
  */
 
+import type { Identify } from "./session";
 import { WidgetElement } from "./widget-element";
 
 function findScript(): HTMLScriptElement | null {
@@ -15,9 +18,19 @@ function start(script: HTMLScriptElement): void {
   if (document.querySelector(WidgetElement.tag)) return; // included twice
   const { embed, lang, theme } = script.dataset;
   const widget = document.createElement(WidgetElement.tag) as WidgetElement;
-  widget.configure({ origin: new URL(script.src).origin, embed: embed ?? "", lang: lang ?? null });
+  widget.configure({
+    origin: new URL(script.src).origin,
+    embed: embed ?? "",
+    lang: lang ?? null,
+    identify: () => identity(script),
+  });
   if (theme === "light" || theme === "dark") widget.dataset.theme = theme;
   document.body.append(widget);
+}
+
+function identity(script: HTMLScriptElement): ReturnType<Identify> {
+  const { ragIdentity } = globalThis as { ragIdentity?: unknown };
+  return typeof ragIdentity === "function" ? (ragIdentity as Identify)() : script.dataset.identity;
 }
 
 const script = findScript();

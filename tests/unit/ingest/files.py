@@ -28,7 +28,7 @@ def word(*, title: str = "", rows: Sequence[Sequence[str]] = ROWS) -> bytes:
             table.cell(number, column).text = text
     document.add_paragraph("first", style="List Bullet")
     document.add_paragraph("second", style="List Bullet")
-    return _saved(document)
+    return saved(document)
 
 
 def slides(*titles: str, notes: str = "") -> bytes:
@@ -43,7 +43,7 @@ def slides(*titles: str, notes: str = "") -> bytes:
         table.cell(number // 2, number % 2).text = text
     if notes:
         slide.notes_slide.notes_text_frame.text = notes
-    return _saved(presentation)
+    return saved(presentation)
 
 
 def workbook(sheets: Mapping[str, Sequence[Sequence[object]]]) -> bytes:
@@ -53,7 +53,7 @@ def workbook(sheets: Mapping[str, Sequence[Sequence[object]]]) -> bytes:
         sheet = made.create_sheet(name)
         for row in rows:
             sheet.append(list(row))
-    return _saved(made)
+    return saved(made)
 
 
 def pdf(*pages: str, title: str = "", password: str = "") -> bytes:
@@ -129,7 +129,7 @@ def word_of(text: str, head: str = "") -> bytes:
     return packed({"[Content_Types].xml": types, "word/document.xml": document})
 
 
-def _saved(document: object) -> bytes:
+def saved(document: object) -> bytes:
     file = BytesIO()
     document.save(file)  # type: ignore[attr-defined]
     return file.getvalue()

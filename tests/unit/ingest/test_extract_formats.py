@@ -1,6 +1,12 @@
 """Every kind of file that we promise to read: its text, its structure, its title, its pages."""
 
+import docx
+import pptx
 import pytest
+from docx.enum.style import WD_STYLE_TYPE
+from pptx.chart.data import CategoryChartData, XyChartData
+from pptx.enum.chart import XL_CHART_TYPE
+from pptx.util import Inches
 
 from ingest.blocks import Extraction
 from tests.unit.ingest import files
@@ -196,3 +202,52 @@ def test_what_a_speaker_noted_stands_below_its_slide(read: Read) -> None:
     assert (last.kind, last.page) == ("paragraph", 2)
     assert found.text[last.start : last.end] == "Notes: R&D asks for 14 days.\nTell them why."
     assert found.text.index("One") < found.text.index("Two") < last.start
+
+
+def test_a_list_that_is_made_by_its_style_keeps_its_marks(read: Read) -> None:
+    document = docx.Document()
+    document.add_heading("Steps", 1)
+    for style in ("List Bullet", "List Number 2"):
+        own = document.styles.add_style(f"My {style}", WD_STYLE_TYPE.PARAGRAPH)
+        own.base_style = document.styles[style]
+        document.add_paragraph("Camera", style=own)
+        document.add_paragraph("Lens", style=style)
+        document.add_paragraph("In between.")
+    found = read("list.docx", files.saved(document))
+    assert found.text.strip() == "# Steps\n\n" + "\n\n".join(["- Camera\n- Lens", "In between."] * 2)
+
+
+def test_a_title_that_the_heads_of_later_pages_repeat_stays(read: Read) -> None:
+    pages = [
+        f"Summaries of Logs\nOn page {word} something else is said."
+        for word in ["one", "two", "three", "four", "five"]
+    ]
+    found = read("paper.pdf", files.pdf(*pages))
+    assert found.text.count("Summaries of Logs") == 5
+    said = [found.text[block.start : block.end] for block in found.blocks]
+    assert said.count("Summaries of Logs") == 1 and found.title == "Summaries of Logs"
+
+
+def test_what_a_chart_draws_is_a_table_below_its_slide(read: Read) -> None:
+    presentation = pptx.Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[5])
+    slide.shapes.title.text = "Sales"
+    bars = CategoryChartData(number_format="0%")
+    bars.categories = ["East | North", "চট্টগ্রাম"]
+    bars.add_series("2024", (0.25, None))
+    bars.add_series("2025", (0.5, 0.125))
+    place = (Inches(1), Inches(1), Inches(5), Inches(4))
+    drawn = slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, *place, bars).chart
+    drawn.has_title = True
+    drawn.chart_title.text_frame.text = "Share by region"
+    dots = XyChartData()
+    dots.add_series("Weight").add_data_point(1.5, 70)
+    slide.shapes.add_chart(XL_CHART_TYPE.XY_SCATTER, *place, dots)
+    slide.notes_slide.notes_text_frame.text = "Say it slowly."
+    found = read("sales.pptx", files.saved(presentation))
+    assert found.text == (
+        "## Sales\n\nChart: Share by region\n\n|  | 2024 | 2025 |\n| --- | --- | --- |\n"
+        "| East \\| North | 25% | 50% |\n| চট্টগ্রাম | | 13% |\n\n|  | Weight |\n| --- | --- |\n| 1.5 | 70 |\n\n"
+        "Notes: Say it slowly."
+    ).replace("|  |", "| |")
+    assert {block.page for block in found.blocks} == {1}

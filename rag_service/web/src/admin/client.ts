@@ -4,11 +4,14 @@ import { Api, type Credential, Problem, problemFrom } from "../api";
 import { readEvents } from "../sse";
 import type { Order } from "./jobs";
 import type {
+  ApiKey,
+  AuditEntry,
   Chunk,
   DocumentRow,
   Embed,
   Job,
   KnowledgeBase,
+  NewApiKey,
   Page,
   SearchAnswer,
   UploadAnswer,
@@ -72,6 +75,31 @@ export class AdminApi extends Api {
 
   revokeEmbed(id: string): Promise<void> {
     return this.json("DELETE", `/embeds/${encode(id)}`);
+  }
+
+  keys(cursor: string | null): Promise<Page<ApiKey>> {
+    return this.json("GET", `/keys?${page(100, cursor)}`);
+  }
+
+  createKey(key: {
+    name: string;
+    role: string;
+    knowledge_bases: string[];
+    expires_at: string | null;
+  }): Promise<NewApiKey> {
+    return this.json("POST", "/keys", key);
+  }
+
+  rotateKey(id: string): Promise<NewApiKey> {
+    return this.json("POST", `/keys/${encode(id)}/rotate`, {});
+  }
+
+  revokeKey(id: string): Promise<void> {
+    return this.json("DELETE", `/keys/${encode(id)}`);
+  }
+
+  audit(cursor: string | null): Promise<Page<AuditEntry>> {
+    return this.json("GET", `/audit?${page(100, cursor)}`);
   }
 
   /** Cancels a job, or queues it anew; the job as it is then. */

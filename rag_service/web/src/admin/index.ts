@@ -4,15 +4,17 @@ import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { query, state } from "lit/decorators.js";
 import { keyed } from "lit/directives/keyed.js";
 
+import "./audit";
 import "./bases";
 import { AdminApi, KeyCredential } from "./client";
 import "./chunks";
 import "./documents";
 import "./embeds";
 import { define } from "../define";
-import { booksIcon, chatIcon, codeIcon, leaveIcon } from "../icons";
+import { booksIcon, chatIcon, codeIcon, documentIcon, keyIcon, leaveIcon } from "../icons";
 import { shared, tokens } from "../theme";
 import { NoticeEvent } from "./events";
+import "./keys";
 import { href, parse, type Route } from "./router";
 import "./search";
 import "./sign-in";
@@ -148,6 +150,9 @@ export class Console extends LitElement {
           overflow: hidden;
           clip-path: inset(50%);
         }
+        nav {
+          flex-wrap: wrap;
+        }
         nav a,
         .leave {
           padding-inline: 10px;
@@ -187,14 +192,17 @@ export class Console extends LitElement {
         <rag-sign-in @rag-signed-in=${this.#onSignedIn}></rag-sign-in>
       `;
     }
-    const inBases = this.route.at !== "embeds";
+    const current = (at: Route["at"]) => (this.route.at === at ? "page" : nothing);
+    const inBases = !["embeds", "keys", "audit"].includes(this.route.at);
     return html`
       <header class="bar">
         <div>
           <div class="brand"><span>${chatIcon}</span><b>Console</b></div>
           <nav aria-label="Console">
             <a href=${href({ at: "bases" })} aria-current=${inBases ? "page" : nothing}>${booksIcon} Knowledge bases</a>
-            <a href=${href({ at: "embeds" })} aria-current=${inBases ? nothing : "page"}>${codeIcon} Embeds</a>
+            <a href=${href({ at: "embeds" })} aria-current=${current("embeds")}>${codeIcon} Embeds</a>
+            <a href=${href({ at: "keys" })} aria-current=${current("keys")}>${keyIcon} Keys</a>
+            <a href=${href({ at: "audit" })} aria-current=${current("audit")}>${documentIcon} Audit log</a>
           </nav>
           <button type="button" class="leave" title="Sign out" @click=${this.#signOut}>${leaveIcon} <b>Sign out</b></button>
         </div>
@@ -217,6 +225,10 @@ export class Console extends LitElement {
         return html`<rag-chunks .api=${api} slug=${route.slug} .documentId=${route.documentId}></rag-chunks>`;
       case "embeds":
         return html`<rag-embeds .api=${api}></rag-embeds>`;
+      case "keys":
+        return html`<rag-keys .api=${api}></rag-keys>`;
+      case "audit":
+        return html`<rag-audit .api=${api}></rag-audit>`;
       case "nowhere":
         return html`<div class="empty"><h1 tabindex="-1">There is nothing here</h1>
           <p><a href=${href({ at: "bases" })}>To the knowledge bases</a></p></div>`;

@@ -6,6 +6,8 @@ export type Route =
   | { at: "search"; slug: string; query: string }
   | { at: "chunks"; slug: string; documentId: string }
   | { at: "embeds" }
+  | { at: "keys" }
+  | { at: "audit" }
   | { at: "nowhere" };
 
 export function parse(hash: string): Route {
@@ -16,7 +18,8 @@ export function parse(hash: string): Route {
     .map(decode);
   const [first, slug, third, fourth] = parts;
   if (first === undefined) return { at: "bases" };
-  if (first === "embeds" && parts.length === 1) return { at: "embeds" };
+  if (parts.length === 1 && (first === "embeds" || first === "keys" || first === "audit"))
+    return { at: first };
   if (first !== "knowledge-bases") return { at: "nowhere" };
   if (slug === undefined) return { at: "bases" };
   if (third === undefined) return { at: "documents", slug };
@@ -31,7 +34,9 @@ export function href(route: Route): string {
     case "nowhere":
       return "#/knowledge-bases";
     case "embeds":
-      return "#/embeds";
+    case "keys":
+    case "audit":
+      return `#/${route.at}`;
     case "documents":
       return `#/knowledge-bases/${encodeURIComponent(route.slug)}`;
     case "search": {

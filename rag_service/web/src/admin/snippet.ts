@@ -38,13 +38,14 @@ export class Snippet extends LitElement {
   ];
 
   @property() code = "";
+  @property() label = "Copy the snippet";
   @state() private copied = false;
   @query("code") private shown!: HTMLElement;
 
   override render() {
     return html`<div>
       <code dir="ltr" translate="no">${this.code}</code>
-      <button type="button" class="icon-button" aria-label="Copy the snippet" title="Copy" @click=${this.#copy}>
+      <button type="button" class="icon-button" aria-label=${this.label} title="Copy" @click=${this.#copy}>
         ${this.copied ? checkIcon : copyIcon}
       </button>
       <span class="unseen" role="status">${this.copied ? "Copied" : ""}</span>

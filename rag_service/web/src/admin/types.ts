@@ -78,6 +78,34 @@ export interface SearchAnswer {
   timings: Record<string, number>;
 }
 
+export interface ApiKey {
+  id: string;
+  prefix: string;
+  name: string;
+  role: string;
+  knowledge_bases: string[];
+  expires_at: string | null;
+  last_used_at: string | null;
+  revoked_at: string | null;
+}
+
+/** A key whose text is shown this once. */
+export interface NewApiKey extends ApiKey {
+  key: string;
+}
+
+export interface AuditEntry {
+  id: string;
+  at: string;
+  actor: string;
+  key_prefix: string;
+  key_name: string;
+  action: string;
+  target_id: string;
+  knowledge_base: string | null;
+  ip: string;
+}
+
 export interface Embed {
   id: string;
   name: string;

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from rag_service.chat.memory import transcript, window
+from rag_service.chat.memory import transcript, turns_told, window
 from rag_service.db.models import Message, Role
 
 
@@ -85,6 +85,22 @@ def test_questions_and_answers_always_alternate(unanswered: int, budget: int) ->
     assert not remembered or isinstance(remembered[0], HumanMessage)
     assert not remembered or isinstance(remembered[-1], AIMessage)
     assert sum(len(message.text) for message in remembered) <= budget
+
+
+def test_of_a_conversation_that_the_caller_keeps_only_whole_turns_count() -> None:
+    told = [AIMessage("hello"), HumanMessage("q1"), AIMessage("a1"), AIMessage("more"), HumanMessage("q2")]
+    told += [HumanMessage("q3"), AIMessage(""), AIMessage("a3"), HumanMessage(" "), HumanMessage("q4")]
+    assert [message.text for message in turns_told(told, length, 100)] == ["q1", "a1", "q3", "a3"]
+    assert [message.text for message in turns_told(told, length, 5)] == ["q3", "a3"]
+
+
+def test_what_cannot_fit_is_not_even_counted() -> None:
+    def counted(text: str) -> int:
+        assert len(text) < 1000
+        return len(text)
+
+    told = [HumanMessage("q" * 1_000_000), AIMessage("a1"), HumanMessage("q2"), AIMessage("a2")]
+    assert [message.text for message in turns_told(told, counted, 10)] == ["q2", "a2"]
 
 
 def test_a_transcript_says_who_said_what() -> None:

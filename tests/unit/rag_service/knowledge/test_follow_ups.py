@@ -14,6 +14,7 @@ from rag_service.knowledge.follow_ups import (
     lent_vector,
     need,
     repeated,
+    says_enough,
 )
 
 FREQUENCIES = {
@@ -55,3 +56,33 @@ def test_the_mixed_vector_is_of_unit_length_and_near_the_question() -> None:
     assert np.linalg.norm(mixed) == pytest.approx(1.0)
     assert mixed / mixed[0] == pytest.approx([1.0, VECTOR * FADING, VECTOR])
     assert lent_vector(question, np.zeros((0, 3), np.float32), 1.0) == pytest.approx(question)
+
+
+@pytest.mark.parametrize(
+    ("question", "asked", "enough"),
+    [
+        ("Is it treatable?", ["is", "it", "treat"], False),
+        ("How is it treated, and does it spread?", ["how", "is", "it", "treat", "spread"], False),
+        (
+            "How does lobular carcinoma spread and how is it treated?",
+            ["how", "lobular", "carcinoma", "spread", "is", "it", "treat"],
+            True,
+        ),
+        # In a language that the documents are not written in, no word tells anything.
+        (
+            "Und wie kann man das dann wohl behandeln?",
+            ["und", "wie", "kann", "man", "das", "dann", "wohl", "behandeln"],
+            False,
+        ),
+        (
+            "癌はどう治療しますか",
+            ["lobular", "carcinoma", "spread", "treat", "deadly"],
+            False,
+        ),  # pairs of letters
+        ("", [], False),
+    ],
+)
+def test_a_question_says_enough_only_by_rare_words_that_the_documents_know(
+    question: str, asked: list[str], enough: bool
+) -> None:
+    assert says_enough(question, asked, 1000, FREQUENCIES) is enough

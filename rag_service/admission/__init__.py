@@ -1,0 +1,1 @@
+"""Who may ask how much, and how much one process takes on."""

@@ -1,0 +1,189 @@
+"""The two indexes asked, and what they find read back: one question's hits, best first."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nlargest
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rag_service.db.engine import Database
+from rag_service.db.repositories.chunks import Chunks, Embeddings
+from rag_service.db.repositories.filters import Filters
+from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
+from rag_service.knowledge import follow_ups
+from rag_service.knowledge.embeddings import Vectors
+from rag_service.knowledge.fusion import CANDIDATES, ENOUGH, agreement_weight, dense_weight, fuse
+from rag_service.knowledge.lexical import LexicalIndex
+from rag_service.knowledge.selection import Hit, distinct
+from rag_service.knowledge.vectors import VectorIndex, collection_name
+
+OVERFETCH = (3, 15)
+"""How many times the wanted number is asked of each index, step by step: what is stale, or not of a document that the
+filters name, falls out when it is read back."""
+FEW = 2000
+"""So many chunks that filters leave are compared one by one, by the vectors that PostgreSQL keeps, in some 10 ms."""
+WIDE = 1000
+"""Of more than `FEW`, so many of the nearest of all chunks are looked through for those that pass."""
+LATE_SECONDS = 0.6
+"""How long the vectors are waited for where words have found something: Chroma stands still for seconds while it writes
+its index to disk, in the midst of a large ingestion. What the words found is weighed by its vectors all the same."""
+
+logger = logging.getLogger(__name__)
+Scored = list[tuple[UUID, float]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the indexes are asked: terms with weights, the most BM25 they can reach, the vector or why there is none."""
+
+    terms: Mapping[str, float]
+    possible: float
+    vector: Vectors | None
+    pieces: float | None
+    failure: EmbedderUnavailable | None
+
+
+@dataclass(frozen=True)
+class Search:
+    """The hits of one question; what each part takes is added to `timings`."""
+
+    database: Database
+    vectors: VectorIndex
+    lexical: LexicalIndex | None
+    fingerprint: str
+    knowledge_base_id: UUID
+    asked: Asked
+    timings: dict[str, float]
+    most: int = 0
+    """Hits that a reranker wants to see."""
+
+    async def best(self, limit: int, filters: Filters) -> tuple[list[Hit], list[Hit]]:
+        """At least `limit` hits if there are as many, and those of them that say the same as a better one."""
+        kept: list[Hit] = []
+        folded: list[Hit] = []
+        for times in OVERFETCH[:1] if filters else OVERFETCH:
+            wanted = max(CANDIDATES, limit * times)
+            near, told = await self._found(wanted)
+            kept, folded = await self._readable(near, told, limit, filters)
+            if len(kept) >= limit or max(len(near), len(told)) < wanted:  # enough, or all that there is
+                return kept, folded
+        if filters:
+            # They are narrower than the index can be asked widely: now the other way round.
+            near, told = await self._found_within(max(CANDIDATES, limit), filters)
+            kept, folded = await self._readable(near, told, limit, filters)
+        return kept, folded
+
+    async def _found_within(self, wanted: int, filters: Filters) -> tuple[Scored, Scored]:
+        """What the vectors and the words find in the documents that pass the filters."""
+        before = time.perf_counter()
+        async with self.database.reading() as session:
+            chunks = Chunks(session)
+            documents = await chunks.matching_documents(self.knowledge_base_id, filters)
+            ids = await chunks.matching(self.knowledge_base_id, filters, limit=FEW + 1)
+            is_few = len(ids) <= FEW
+            cosines = await self._cosines(session, ids) if is_few else {}
+        self.timings["filter"] = 1000 * (time.perf_counter() - before)
+        if not is_few:
+            near, told = await self._found(WIDE, words=wanted, documents=documents)
+            async with self.database.reading() as session:
+                passing = await Chunks(session).passing(
+                    self.knowledge_base_id, [one for one, _ in near], filters
+                )
+            return [one for one in near if one[0] in passing][:wanted], told
+        before = time.perf_counter()
+        told = await self._told(wanted, documents)
+        self.timings["search"] += 1000 * (time.perf_counter() - before)
+        if self.asked.failure is not None and not told:
+            raise self.asked.failure
+        return nlargest(wanted, cosines.items(), key=lambda item: item[1]), told
+
+    async def _found(
+        self, wanted: int, *, words: int | None = None, documents: Sequence[UUID] | None = None
+    ) -> tuple[Scored, Scored]:
+        """What the vectors find, and what the words find, `words` of these where given."""
+        before = time.perf_counter()
+        asking = asyncio.create_task(self._near(wanted))
+        try:
+            told = await self._told(words or wanted, documents)
+            await asyncio.wait([asking], timeout=LATE_SECONDS if told else None)
+            near = await asking if asking.done() else []
+        finally:
+            asking.cancel()
+        if not asking.done():
+            logger.warning("searching by words alone, since the vector index is late")
+        failure: Exception | None = self.asked.failure
+        if isinstance(near, VectorIndexUnavailable):
+            failure, near = near, []
+        if failure is not None:
+            if not told:
+                raise failure
+            logger.warning("searching by words alone", extra={"reason": str(failure)})
+        self.timings["search"] += 1000 * (time.perf_counter() - before)
+        return near, told
+
+    async def _readable(
+        self, near: Scored, told: Scored, limit: int, filters: Filters
+    ) -> tuple[list[Hit], list[Hit]]:
+        """Of what was found, fused: hits that may be read, and those of them that say the same as a better one.
+
+        Read back are so many of the best as usually suffice; all, where they do not.
+        """
+        before = time.perf_counter()
+        kept: list[Hit] = []
+        folded: list[Hit] = []
+        async with self.database.reading() as session:
+            known = {chunk_id for chunk_id, _ in near}
+            cosines = await self._cosines(session, [one for one, _ in told if one not in known])
+            found = fuse(
+                near, told, weight=self._weight(near, told), possible=self.asked.possible, cosines=cosines
+            )
+            hits: list[Hit] = []
+            few = max(ENOUGH, limit * OVERFETCH[0], self.most)
+            for some in (found[:few], found[few:]):
+                readable = await Chunks(session).readable(
+                    self.knowledge_base_id, [one.chunk_id for one in some], filters
+                )
+                hits += [Hit(readable[one.chunk_id], one) for one in some if one.chunk_id in readable]
+                kept, folded = distinct(hits)
+                if len(kept) >= limit or len(found) <= few:
+                    break
+        self.timings["read_back"] += 1000 * (time.perf_counter() - before)
+        return kept, folded
+
+    def _weight(self, near: Scored, told: Scored) -> float:
+        if self.asked.vector is None:
+            return 0.0
+        if self.asked.pieces is None:
+            return agreement_weight(near, told)
+        return dense_weight(self.asked.pieces)
+
+    async def _near(self, wanted: int) -> Scored | VectorIndexUnavailable:
+        if self.asked.vector is None:
+            return []
+        collection = collection_name(self.knowledge_base_id, self.fingerprint)
+        try:
+            return await self.vectors.search(collection, self.asked.vector, wanted)
+        except VectorIndexUnavailable as error:
+            return error
+
+    async def _told(self, wanted: int, documents: Sequence[UUID] | None) -> Scored:
+        if self.lexical is None:
+            return []
+        asked = follow_ups.repeated(self.asked.terms)
+        found = await self.lexical.search(self.knowledge_base_id, asked, wanted, documents=documents)
+        return [(chunk_id, score / follow_ups.STEP) for chunk_id, score in found]
+
+    async def _cosines(self, session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, float]:
+        """Of chunks that only the words found, by the vectors that PostgreSQL keeps."""
+        if self.asked.vector is None or not ids:
+            return {}
+        vectors = await Embeddings(session).of_chunks(self.fingerprint, ids)
+        if not vectors:
+            return {}
+        cosines = np.stack(list(vectors.values())) @ self.asked.vector
+        return dict(zip(vectors, cosines.tolist(), strict=True))

@@ -1,0 +1,52 @@
+"""The short way to a question's vector: the library's own vector, or the library itself."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+
+from rag_service.knowledge.embeddings import Vectors, built_in_model
+from rag_service.knowledge.packed_bert import PackedBert, fastest
+
+QUESTIONS = [
+    "a",
+    "",
+    "Wie viele Tage Urlaub?",
+    "月は何でできていますか",
+    "[MASK] [SEP] ☃ \u202e",
+    "long " * 400,
+]
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[SentenceTransformer]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as a question has
+    yield SentenceTransformer(str(built_in_model()), device="cpu", local_files_only=True)
+    torch.set_num_threads(threads)
+
+
+def through_library(model: SentenceTransformer, text: str) -> Vectors:
+    return np.asarray(model.encode([text], normalize_embeddings=True)[0], dtype=np.float32)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_any_text_has_the_librarys_vector(model: SentenceTransformer, precision: str) -> None:
+    packed = PackedBert(model, precision)
+    for text in QUESTIONS:
+        assert packed(text) @ through_library(model, text) > 0.9999, text[:20]
+
+
+def test_another_kind_of_model_and_vectors_that_differ_go_through_the_library(
+    model: SentenceTransformer,
+) -> None:
+    other = SentenceTransformer(modules=[model[0], Pooling(384, "max")], device="cpu")
+    for candidate, told in ((other, other), (model, other)):
+
+        def library(text: str, told: SentenceTransformer = told) -> Vectors:
+            return through_library(told, text)
+
+        assert fastest(candidate, library) is library
