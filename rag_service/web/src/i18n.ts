@@ -1,6 +1,6 @@
 /** The words of the chat, and which way they run. */
 
-import type { Problem } from "./api";
+import type { Problem } from "./problem";
 import type { Reason } from "./types";
 
 export interface Strings {
@@ -21,6 +21,7 @@ export interface Strings {
   you: string;
   answer: string;
   searching: string;
+  lost: string;
   answering: string;
   answered: string;
   quoted: string;
@@ -71,6 +72,7 @@ const en: Strings = {
   you: "You asked",
   answer: "Answer",
   searching: "Searching the documents…",
+  lost: "Connection lost, trying again…",
   answering: "Answering…",
   answered: "The answer is complete.",
   quoted: "Quoted word for word from the documents",
@@ -141,6 +143,7 @@ const bn: Strings = {
   you: "আপনার প্রশ্ন",
   answer: "উত্তর",
   searching: "নথি খোঁজা হচ্ছে…",
+  lost: "সংযোগ বিচ্ছিন্ন হয়েছে, আবার চেষ্টা করা হচ্ছে…",
   answering: "উত্তর লেখা হচ্ছে…",
   answered: "উত্তর সম্পূর্ণ হয়েছে।",
   quoted: "নথি থেকে হুবহু উদ্ধৃত",
@@ -211,6 +214,7 @@ const ar: Strings = {
   you: "سؤالك",
   answer: "الإجابة",
   searching: "جارٍ البحث في الوثائق…",
+  lost: "انقطع الاتصال، تجري المحاولة من جديد…",
   answering: "جارٍ كتابة الإجابة…",
   answered: "اكتملت الإجابة.",
   quoted: "مقتبس حرفياً من الوثائق",

@@ -1,6 +1,7 @@
 /** What an administrator may do, call by call. */
 
-import { Api, type Credential, Problem, problemFrom } from "../api";
+import { Api, type Credential } from "../api";
+import { Problem, problemFrom } from "../problem";
 import { readEvents } from "../sse";
 import type { Order } from "./jobs";
 import type {
