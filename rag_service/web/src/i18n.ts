@@ -32,6 +32,7 @@ export interface Strings {
   unsupported: string;
   sources: string;
   source: (number: number, title: string) => string;
+  nextTo: (number: number) => string;
   page: (page: number) => string;
   quoteHeading: (number: number) => string;
   passage: string;
@@ -54,7 +55,7 @@ export interface Strings {
   problems: Readonly<Record<string, string>>;
 }
 
-const en: Strings = {
+export const en: Strings = {
   title: "Ask the documents",
   greeting: "What would you like to know?",
   greetingDetail: "Answers come from the documents. The numbers in an answer show the passage it rests on.",
@@ -83,6 +84,7 @@ const en: Strings = {
   unsupported: "Not found in the documents; check it before you rely on it:",
   sources: "Sources",
   source: (number, title) => `Source ${number}: ${title}`,
+  nextTo: (number) => `Stands next to source ${number}`,
   page: (page) => `Page ${page}`,
   quoteHeading: (number) => `Source ${number}`,
   passage: "Passage",
@@ -154,6 +156,7 @@ const bn: Strings = {
   unsupported: "নথিতে পাওয়া যায়নি; নির্ভর করার আগে যাচাই করুন:",
   sources: "সূত্র",
   source: (number, title) => `সূত্র ${number.toLocaleString("bn")}: ${title}`,
+  nextTo: (number) => `সূত্র ${number.toLocaleString("bn")}-এর পাশে আছে`,
   page: (page) => `পৃষ্ঠা ${page.toLocaleString("bn")}`,
   quoteHeading: (number) => `সূত্র ${number.toLocaleString("bn")}`,
   passage: "অংশ",
@@ -225,6 +228,7 @@ const ar: Strings = {
   unsupported: "لم يُعثر عليه في المستندات؛ تحقق منه قبل الاعتماد عليه:",
   sources: "المصادر",
   source: (number, title) => `المصدر ${number}: ${title}`,
+  nextTo: (number) => `بجوار المصدر ${number}`,
   page: (page) => `صفحة ${page}`,
   quoteHeading: (number) => `المصدر ${number}`,
   passage: "المقطع",

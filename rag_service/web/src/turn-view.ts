@@ -101,6 +101,7 @@ function sources(turn: Turn, strings: Strings, actions: TurnActions): TemplateRe
               <span class="number">${mark.number}</span>
               <bdi class="title">${mark.source.title || mark.source.filename}</bdi>
               ${page === null ? nothing : html`<span class="page">${strings.page(page)}</span>`}
+              ${mark.source.widens ? html`<span class="page">${strings.nextTo(mark.source.widens)}</span>` : nothing}
             </button>
           </li>`;
         })}
