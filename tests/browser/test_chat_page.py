@@ -95,6 +95,26 @@ async def test_an_answer_is_stopped_in_mid_stream(
     await expect(answers(tab).nth(1)).to_contain_text("It goes on")
 
 
+async def test_a_source_that_only_stands_next_to_a_hit_says_so(moon: Server, open_tab: OpenTab) -> None:
+    tab = await open_tab(moon.url)
+
+    async def widened(route: Route) -> None:
+        """The server's own answer, whose source is made one that stands next to another."""
+        answer = await route.fetch()
+        body = (
+            (await answer.text())
+            .replace('"widens": null', '"widens": 7')
+            .replace('"widens":null', '"widens":7')
+        )
+        await route.fulfill(response=answer, body=body)
+
+    await tab.page.route("**/api/v1/chat", widened)
+    await ask(tab)
+    await expect(tab.page.locator(".sources")).to_contain_text("Stands next to source 7")
+    await answers(tab).get_by_role("button", name="Source 1: Moon").first.click()
+    await expect(tab.page.get_by_role("dialog")).to_contain_text("Stands next to source 7")
+
+
 async def test_a_new_conversation_forgets_the_old_one(moon: Server, open_tab: OpenTab) -> None:
     tab = await open_tab(moon.url)
     await ask(tab)

@@ -31,6 +31,11 @@ export class BaseHeading extends LitElement {
         font-weight: 560;
         text-decoration: none;
       }
+      @media (max-width: 620px) {
+        nav a {
+          padding-inline: 8px;
+        }
+      }
       nav a:hover {
         color: var(--text);
       }
