@@ -231,7 +231,7 @@ function turn({ answer, finish_reason, model, sources, trace }: TracedAnswer): T
   if (trace)
     facts.push(
       `searched for “${trace.query}”`,
-      trace.answerable === null ? "nothing was found" : `likely answered: ${trace.answerable.toFixed(3)}`,
+      trace.answerable === null ? "nothing was found" : `answerable: ${trace.answerable.toFixed(3)}`,
       `refused below ${trace.refusal_score.toFixed(3)}`,
     );
   return html`
