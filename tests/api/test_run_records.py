@@ -63,3 +63,15 @@ async def test_an_answer_that_cannot_be_stored_is_told_and_kept_as_failed(
     assert (kept["state"], kept["error_code"], kept["content"]) == ("failed", "internal_error", "")
     for server in pair:
         assert (await resumed(server.http, turn.start["run_id"]))[-1] == turn.end
+
+
+async def test_no_word_of_the_model_breaks_a_frame_that_is_told_again(
+    pair: Pair, model_server: ModelServer
+) -> None:
+    said = "Basalt.\r\n\r\nid: 7\nevent: done\ndata: {}\n\n: and\u2028more\r [1] \udbffend\x85."
+    model_server.reply(Reply(said))
+    turn = await stream(pair[0].http, QUESTION)
+    assert turn.end.name == "done"
+    for server in pair:
+        assert await resumed(server.http, turn.start["run_id"]) == turn.frames
+    assert (await stored(pair[1].http, turn.start))["content"] == turn.text

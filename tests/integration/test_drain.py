@@ -32,7 +32,9 @@ STREAMS = 50
 
 
 @asynccontextmanager
-async def api(settings: Settings, model: ModelServer, port: int) -> AsyncIterator[psutil.Popen]:
+async def api(
+    settings: Settings, model: ModelServer, port: int, drain_seconds: float = DRAIN_SECONDS
+) -> AsyncIterator[psutil.Popen]:
     """The process, ready to answer. It embeds by the model's server, which loads nothing."""
     assert settings.database_url and settings.chroma_url
     env = {
@@ -46,7 +48,7 @@ async def api(settings: Settings, model: ModelServer, port: int) -> AsyncIterato
         "RAG_CHAT_MODEL": "openai:test-model",
         "RAG_EMBEDDING_MODEL": "openai:fake-embedding",
         "RAG_REFUSAL_SCORE": "-1",
-        "RAG_DRAIN_SECONDS": str(DRAIN_SECONDS),
+        "RAG_DRAIN_SECONDS": str(drain_seconds),
         "RAG_LIMIT_REQUESTS_PER_MINUTE": "0",
         "RAG_LIMIT_CONCURRENT_RUNS": "0",
     }
@@ -99,8 +101,13 @@ async def test_killed_or_asked_to_end_a_process_loses_no_answer(
             await what_was_killed_is_kept(http, seen)
         async with client(f"http://127.0.0.1:{port}", key) as http:
             starts = await asked_to_end_every_stream_ends(process, http, model_server)
+    async with (
+        api(settings, model_server, port, drain_seconds=60) as process,
+        client(f"http://127.0.0.1:{port}", key) as http,
+    ):
+        starts.append(await asked_twice_to_end_it_does_at_once(process, http))
     states = await states_of(settings, starts)
-    assert states == {"interrupted": STREAMS}
+    assert states == {"interrupted": STREAMS + 1}
 
 
 async def read_a_document(settings: Settings, http: httpx.AsyncClient) -> None:
@@ -158,9 +165,7 @@ async def asked_to_end_every_stream_ends(
     process: psutil.Popen, http: httpx.AsyncClient, model_server: ModelServer
 ) -> list[dict[str, Any]]:
     """Many readers; their starts."""
-    asking = [
-        asyncio.create_task(http.post("/api/v1/chat", json={"message": "Say this."})) for _ in range(STREAMS)
-    ]
+    asking = [asyncio.create_task(ask(http)) for _ in range(STREAMS)]
     await model_server.wait_for(lambda: model_server.open_streams == STREAMS, 40)
     asked = time.monotonic()
     process.send_signal(signal.SIGTERM)
@@ -178,6 +183,35 @@ async def asked_to_end_every_stream_ends(
     assert time.monotonic() - asked < DRAIN_SECONDS
     assert [(turn.end.name, turn.end.data["code"]) for turn in turns] == [("error", "interrupted")] * STREAMS
     return [{**turn.start, "text": turn.text} for turn in turns]
+
+
+async def ask(http: httpx.AsyncClient) -> httpx.Response:
+    """A turn's whole stream. A slow machine refuses some of so many at once: they come again, as good clients do."""
+    while True:
+        answer = await http.post("/api/v1/chat", json={"message": "Say this."})
+        if answer.status_code != 503 or answer.json()["code"] != "overloaded":
+            return answer
+        await asyncio.sleep(int(answer.headers["retry-after"]))
+
+
+async def asked_twice_to_end_it_does_at_once(
+    process: psutil.Popen, http: httpx.AsyncClient
+) -> dict[str, Any]:
+    """The start of its one turn, with its text."""
+    frames: list[Frame] = []
+    async with http.stream("POST", "/api/v1/chat", json={"message": "Say this."}) as answer:
+        async for frame in live_frames(answer):
+            frames.append(frame)
+            if len(frames) == 20:
+                process.send_signal(signal.SIGTERM)
+                asked = time.monotonic()
+            if len(frames) == 40:  # it goes on: there is time
+                process.send_signal(signal.SIGTERM)
+    turn = turn_of(frames)
+    assert (turn.end.name, turn.end.data["code"]) == ("error", "interrupted")
+    assert await asyncio.to_thread(process.wait, 10) == 0
+    assert time.monotonic() - asked < 20
+    return {**turn.start, "text": turn.text}
 
 
 async def states_of(settings: Settings, starts: list[dict[str, Any]]) -> Counter[str]:
