@@ -57,6 +57,8 @@ async def _serving(settings: Settings) -> AsyncIterator[Server]:
     embedder = HashedWords()
     app = create_app(settings, load=lambda _: embedder)
     listener = socket.create_server(("127.0.0.1", 0))
+    # The system would hold megabytes for a reader who does not read: here it is soon felt.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -10,11 +10,12 @@ import httpx
 from rag_service.testing.model_server import ModelServer, Reply
 from tests.api.conftest import Guest
 from tests.api.support import messages, until
+from tests.api.test_runs import sql
 from tests.conftest import Server
 
-TEXT = "The moon is basalt [1]." + "".join(f"{' ' * 20_000}word{number}" for number in range(200))
+TEXT = "The moon is basalt [1]." + "".join(f"{' ' * 4_000}word{number}" for number in range(200))
 VAST = Reply(TEXT, token_delay=0.01)
-"""4 MB: more than what the system holds for a reader who does not read."""
+"""800 KB: more than is held for a reader who does not read."""
 
 
 def ask_and_read_nothing(caller: httpx.AsyncClient) -> socket.socket:
@@ -41,22 +42,24 @@ async def test_one_who_stops_reading_is_cut_off_and_the_turn_is_given_up_after_i
     caller = await guest(pair[0])
     model_server.reply(VAST)
     with ask_and_read_nothing(caller) as wire:
-        await check_given_up(caller, model_server)
+        await check_given_up(pair[0], caller, model_server)
         wire.settimeout(5)
         received = await asyncio.to_thread(lambda: b"".join(iter(lambda: wire.recv(1 << 20), b"")))
     assert b"event: delta" in received
     assert b"event: done" not in received
 
 
-async def check_given_up(caller: httpx.AsyncClient, model_server: ModelServer) -> None:
+async def check_given_up(server: Server, caller: httpx.AsyncClient, model_server: ModelServer) -> None:
     async def has_begun() -> bool:
         return bool((await caller.get("/api/v1/conversations")).json()["items"])
 
     await until(has_begun)
     (conversation,) = (await caller.get("/api/v1/conversations")).json()["items"]
 
+    id = (await messages(caller, conversation["id"]))[-1]["id"]
+
     async def has_ended() -> bool:
-        return bool((await messages(caller, conversation["id"]))[-1]["state"] != "streaming")
+        return bool(await sql(server, "SELECT state FROM messages WHERE id = :id", id=id) != "streaming")
 
     await until(has_ended, 20)
     kept = (await messages(caller, conversation["id"]))[-1]
