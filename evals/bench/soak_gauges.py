@@ -84,8 +84,7 @@ async def wrong_turns(http: httpx.AsyncClient, database: Database, soaked: Soake
 
     async def look(run_id: str, asked: Asked) -> str | None:
         async with bound:
-            async with http.stream("GET", f"/api/v1/chat/{run_id}/events") as answer:
-                told = [frame async for frame in frames(answer)]
+            told = await _told_again(http, run_id)
             async with database.reading() as session:
                 stored = await session.get(Message, UUID(asked.start["message_id"]))
         if stored is None:
@@ -98,8 +97,27 @@ async def wrong_turns(http: httpx.AsyncClient, database: Database, soaked: Soake
     return [one for one in found if one][:MOST_TOLD]
 
 
+async def _told_again(http: httpx.AsyncClient, run_id: str) -> list[tuple[int, str, dict[str, object]]]:
+    """All frames of a turn that has ended. A reader too slow for a vast answer is cut off, and comes back."""
+    told: list[tuple[int, str, dict[str, object]]] = []
+    while not told or told[-1][1] not in ("done", "error"):
+        after = {"Last-Event-ID": str(told[-1][0])} if told else {}
+        before = len(told)
+        try:
+            async with http.stream("GET", f"/api/v1/chat/{run_id}/events", headers=after) as answer:
+                async for frame in frames(answer):
+                    told.append(frame)
+        except httpx.TransportError:
+            continue
+        if len(told) == before:
+            break
+    return told
+
+
 def _fault(asked: Asked, told: list[tuple[int, str, dict[str, object]]], stored: Message) -> str | None:
     names = Counter(name for _, name, _ in told)
+    if not told:
+        return "it is not told again"
     if names["done"] + names["error"] != 1 or told[-1][1] not in ("done", "error"):
         return f"told again it ends {names['done'] + names['error']} times, and last comes {told[-1][1]}"
     numbers = [number for number, _, _ in told]
