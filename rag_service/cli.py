@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(keys_app, name="keys")
 console = Console()
+on_error = Console(stderr=True)
 
 Url = Annotated[str | None, typer.Option("--url", help="The server; the one on this machine if unset.")]
 Key = Annotated[str | None, typer.Option("--key", envvar="RAG_API_KEY", help="The admin key file if unset.")]
@@ -54,7 +55,9 @@ def ask(
 
     async def run() -> None:
         async with Client.of(load_settings(), url=url, key=key) as client:
-            events = client.ask(question, conversation_id=conversation, knowledge_base=knowledge_base)
+            events = client.ask(
+                question, conversation_id=conversation, knowledge_base=knowledge_base, lost=_say_lost
+            )
             if as_json:
                 sys.stdout.write(json.dumps(await _collect(events), ensure_ascii=False) + "\n")
                 return
@@ -89,12 +92,19 @@ def chat(knowledge_base: Base = None, url: Url = None, key: Key = None) -> None:
         async with Client.of(load_settings(), url=url, key=key) as client:
             while question := (await asyncio.to_thread(_read_line)).strip():
                 try:
-                    events = client.ask(question, conversation_id=conversation, knowledge_base=knowledge_base)
+                    events = client.ask(
+                        question, conversation_id=conversation, knowledge_base=knowledge_base, lost=_say_lost
+                    )
                     conversation = (await print_turn(events, console))["conversation_id"]
                 except RagError as error:
                     console.print(f"[red]{error.detail}[/]")
 
     asyncio.run(run())
+
+
+def _say_lost() -> None:
+    """Beside the answer, which goes on where it was."""
+    on_error.print("[dim](connection lost, trying again)[/]", highlight=False)
 
 
 def _read_line() -> str:

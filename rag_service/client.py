@@ -1,19 +1,24 @@
 """A small client of the public API: what `rag ask` and the first start use."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 import httpx
 
-from rag_service.errors import ConfigurationError, RagError, Unavailable
+from rag_service.errors import ConfigurationError, RagError
+from rag_service.following import Place, Unreachable, follow_turn
 from rag_service.settings import Settings
 
 UPLOAD_FILES = 20
 """Files sent in one request: few enough to keep a request small, many enough to be quick."""
+
+SILENT_SECONDS = 30
+"""How long a stream may tell nothing: the server pings every 15 seconds."""
 
 
 class Client:
@@ -61,19 +66,36 @@ class Client:
         await self._http.aclose()
 
     async def ask(
-        self, message: str, *, conversation_id: str | None = None, knowledge_base: str | None = None
+        self,
+        message: str,
+        *,
+        conversation_id: str | None = None,
+        knowledge_base: str | None = None,
+        lost: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """The events of a turn as (name, data). Raises RagError where the turn ends in an error."""
+        """The events of a turn as (name, data), taken up again where the connection is lost, which `lost` hears of.
+
+        Raises:
+            RagError: the turn ends in an error.
+            Unavailable: the server is not there, or has not come back within some 30 s.
+        """
         body: dict[str, Any] = {"message": message}
         if conversation_id:
             body["conversation_id"] = conversation_id
         if knowledge_base:
             body["knowledge_base"] = knowledge_base
-        async with self._answered("POST", "/chat", json=body) as response:
-            async for name, data in _events(response):
-                if name == "error":
-                    raise RagError(data["detail"], code=data["code"])
-                yield name, data
+        key = {"Idempotency-Key": uuid4().hex}
+
+        def connect(place: Place | None) -> AbstractAsyncContextManager[httpx.Response]:
+            if place is None:
+                return self._answered("POST", "/chat", json=body, headers=key)
+            path = f"/chat/{place.run_id}/events"
+            return self._answered("GET", path, headers=place.headers, timeout=SILENT_SECONDS)
+
+        async for name, data in follow_turn(connect, lost):
+            if name == "error":
+                raise RagError(data["detail"], code=data["code"])
+            yield name, data
 
     async def upload(self, slug: str, files: Sequence[tuple[Path, str]]) -> list[dict[str, Any]]:
         """Hand in files under the names given; the jobs that will read them."""
@@ -116,7 +138,7 @@ class Client:
                     raise _problem(response.status_code, await response.aread())
                 yield response
         except httpx.TransportError as error:
-            raise Unavailable(
+            raise Unreachable(
                 f"The server at {self._url} does not answer. Is `rag serve` running?"
             ) from error
 
@@ -126,13 +148,7 @@ def _problem(status: int, body: bytes) -> RagError:
         said = json.loads(body)
         return RagError(said["detail"], code=said["code"])
     except (ValueError, KeyError, TypeError):
-        return RagError(f"The server answered with status {status}.")
-
-
-async def _events(response: httpx.Response) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-    name = ""
-    async for line in response.aiter_lines():
-        if line.startswith("event: "):
-            name = line.removeprefix("event: ")
-        elif line.startswith("data: "):
-            yield name, json.loads(line.removeprefix("data: "))
+        kind = (
+            Unreachable if status in (502, 504) else RagError
+        )  # a gateway's word that the server is not there
+        return kind(f"The server answered with status {status}.")

@@ -10,10 +10,14 @@ from rag_service.chat.support import supports
 from rag_service.knowledge.sentences import sentence_spans, words
 
 _MARK = re.compile(r"\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\]")
-_BEGUN = re.compile(r"\s*\[\s*(?:\d{1,3}\s*(?:[,;]\s*\d{1,3}\s*)*(?:[,;]\s*)?)?\Z|\s+\Z")
+
+# White space is looked at from the beginning of its run alone: a run of 8,000 spaces, seen from each of them, took a
+# third of a second, in which nobody else was answered.
+_SPACE = r"(?:(?<!\s)\s+)?"
+_BEGUN = re.compile(rf"{_SPACE}\[\s*(?:\d{{1,3}}\s*(?:[,;]\s*\d{{1,3}}\s*)*(?:[,;]\s*)?)?\Z|(?<!\s)\s+\Z")
 """What may yet become a mark, and the white space before one."""
 
-_MARKS = re.compile(r"(?:\s*\[\d{1,3}\])+\s*")
+_MARKS = re.compile(rf"{_SPACE}\[\d{{1,3}}\](?:\s*\[\d{{1,3}}\])*\s*")
 _MARKS_AT_END = re.compile(_MARKS.pattern + r"\Z")
 _FENCE = re.compile(r"^\s*```", re.MULTILINE)
 

@@ -7,12 +7,12 @@ from contextlib import aclosing, asynccontextmanager
 from uuid import UUID
 
 from rag_service.chat.endings import INTERRUPTED, Ending, Endings
-from rag_service.chat.events import Done, Event, Failed, Start
+from rag_service.chat.events import Done, Event, Failed, Start, to_json
 from rag_service.chat.journal import Journal, unwritten
 from rag_service.chat.mirrors import Mirrors
 from rag_service.chat.replica import Replica
 from rag_service.chat.runs import Run
-from rag_service.chat.turn import Turn, rounded
+from rag_service.chat.turn import Record, Turn, rounded
 from rag_service.db.caller import may_see
 from rag_service.db.engine import Database
 from rag_service.db.repositories.runs import Batch, Runs
@@ -170,7 +170,7 @@ class LiveRuns:
         turn.record.timings.setdefault("total", turn.record.elapsed())
         try:
             async with asyncio.timeout(SAVE_SECONDS):
-                await self._save(run, turn, ending, unwritten(run, ending.event))
+                ending = await self._save(run, turn, ending, unwritten(run, ending.event))
             run.publish(ending.event)
             if ending.state == "complete":
                 self._completed(turn)
@@ -207,22 +207,35 @@ class LiveRuns:
             logger.exception("turn failed")
         return _FAULT
 
-    async def _save(self, run: Run, turn: Turn, ending: Ending, last: Batch) -> None:
-        """Return once the turn is saved, however long the database is away."""
+    async def _save(self, run: Run, turn: Turn, ending: Ending, last: Batch) -> Ending:
+        """Return once the turn is saved, however long the database is away: with the end that it was saved with."""
+        try:
+            await self._insist(run, turn, turn.record, ending, last)
+        except Exception:
+            # A fault of ours, most likely in what is to be stored: without that the turn can still be ended.
+            logger.exception("a turn could not be saved", extra={"message_id": str(run.message_id)})
+        else:
+            return ending
+        ending = ending if isinstance(ending.event, Failed) else _FAULT
+        end = Batch(run.id, last.last, last.last, to_json([ending.event]))
+        try:
+            await self._insist(run, turn, Record(model=turn.record.model), ending, end)
+        except Exception:
+            # Its end must still be told. The answer stays in state `streaming` until this process ends.
+            logger.exception("a turn could not be ended", extra={"message_id": str(run.message_id)})
+        return ending
+
+    async def _insist(self, run: Run, turn: Turn, record: Record, ending: Ending, last: Batch) -> None:
         pause = RETRY_SECONDS
         while True:
             try:
                 async with self._database.transaction() as session:
                     endings = Endings(session, keep_quotes=self._keep_quotes)
-                    await endings.save(run.id, run.message_id, turn.owner, turn.record, ending, last)
+                    await endings.save(run.id, run.message_id, turn.owner, record, ending, last)
                 return
             except DatabaseUnavailable:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_RETRY_SECONDS)
-            except Exception:
-                # A fault of ours: the turn's end must still be told. The answer stays in state `streaming`.
-                logger.exception("a turn could not be saved", extra={"message_id": str(run.message_id)})
-                return
 
 
 _FAULT = Ending(

@@ -106,7 +106,8 @@ class Run:
             while at < len(self.events):
                 number, event = self.events[at]
                 at += 1
-                yield number, event
+                if number > after:  # where the run is made elsewhere, the first ones may only come now
+                    yield number, event
             if self.has_ended or self._is_closed:
                 return
             await self._changed.wait()

@@ -21,6 +21,8 @@ QUESTION = "What is the moon made of?"
 LONG = Reply("The moon is basalt [1]. " + "and so on " * 500, token_delay=0.02)
 CLOSED_SECONDS = 1.0
 IDLE = 60
+A_KEY = 20
+"""As many as one key may have at once."""
 """Streams at the same time; the server has five connections to the database."""
 
 
@@ -138,32 +140,36 @@ async def test_a_stopped_answer_can_be_followed_up(server: Server, model_server:
 async def test_many_idle_streams_hold_no_connection_and_neither_do_readers_who_leave(
     server: Server, model_server: ModelServer, guest: Guest
 ) -> None:
-    caller = await guest(server)
+    callers = [await guest(server) for _ in range(IDLE // A_KEY)]
     model_server.reply(Reply("The moon is basalt [1].", fault=Fault.SILENT_BETWEEN))
     limits = httpx.Limits(max_connections=None)
     async with (
-        httpx.AsyncClient(base_url=server.url, headers=caller.headers, limits=limits, timeout=60) as many,
+        httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as many,
         AsyncExitStack() as streams,
     ):
 
-        async def open_one() -> None:
-            request = many.stream("POST", "/api/v1/chat", json={"message": QUESTION})
+        async def open_one(headers: httpx.Headers) -> None:
+            request = many.stream("POST", "/api/v1/chat", json={"message": QUESTION}, headers=headers)
             answer = await streams.enter_async_context(request)
             frames = await streams.enter_async_context(aclosing(live_frames(answer)))
             while (await anext(frames)).name != "delta":
                 pass
 
-        await asyncio.gather(*(open_one() for _ in range(IDLE)))
+        await asyncio.gather(*(open_one(caller.headers) for caller in callers for _ in range(A_KEY)))
         assert model_server.open_streams == IDLE
         assert await connections(server) <= {"idle"}
-        listed = (await caller.get("/api/v1/conversations?limit=200")).json()["items"]
+        listed = [
+            (caller, item)
+            for caller in callers
+            for item in (await caller.get("/api/v1/conversations?limit=200")).json()["items"]
+        ]
         model_server.reset()
         body = await whole(server.http, QUESTION)
         assert (body["finish_reason"], body["degraded"]) == ("stop", False)
     await model_server.wait_for(lambda: model_server.open_streams == 0, 20)
 
     async def all_ended() -> bool:
-        states = [(await messages(caller, item["id"]))[-1]["state"] for item in listed]
+        states = [(await messages(caller, item["id"]))[-1]["state"] for caller, item in listed]
         return states == ["stopped"] * IDLE
 
     async def all_connections_rest() -> bool:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -147,46 +147,6 @@ async def working(server: Server) -> AsyncGenerator[None, None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-class Line:
-    """A line to a server that can be cut, as when the server is gone."""
-
-    def __init__(self, server: Server) -> None:
-        self.url = ""
-        self._to = urlsplit(server.url)
-        self._open: set[asyncio.StreamWriter] = set()
-        self._listener: asyncio.Server | None = None
-
-    async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._join, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.cut()
-        await asyncio.sleep(0)
-
-    def cut(self) -> None:
-        """End every connection, and take no new one."""
-        if self._listener:
-            self._listener.close()
-        for writer in self._open:
-            writer.transport.abort()
-
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(self._to.hostname, self._to.port)
-        self._open |= {writer, far_writer}
-        await asyncio.gather(_pipe(reader, far_writer), _pipe(far_reader, writer))
-        self._open -= {writer, far_writer}
-
-
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
 
 
 @dataclass

@@ -1,12 +1,15 @@
 """`/`: asking, reading, checking, stopping, beginning anew."""
 
+import asyncio
 import re
 
-from playwright.async_api import Route, expect
+import httpx
+from playwright.async_api import Locator, Route, expect
 
 from rag_service.testing.model_server import Fault, ModelServer, Reply
-from tests.browser.conftest import QUESTION, Line, OpenTab, answers, ask, question_box
+from tests.browser.conftest import QUESTION, SECONDS, OpenTab, Tab, answers, ask, question_box
 from tests.conftest import Server
+from tests.line import Line
 
 LONG = "The moon is made of basalt and anorthosite [1]. " + "It circles the Earth again and again. " * 60
 
@@ -92,6 +95,26 @@ async def test_an_answer_is_stopped_in_mid_stream(
     await expect(answers(tab).nth(1)).to_contain_text("It goes on")
 
 
+async def test_a_source_that_only_stands_next_to_a_hit_says_so(moon: Server, open_tab: OpenTab) -> None:
+    tab = await open_tab(moon.url)
+
+    async def widened(route: Route) -> None:
+        """The server's own answer, whose source is made one that stands next to another."""
+        answer = await route.fetch()
+        body = (
+            (await answer.text())
+            .replace('"widens": null', '"widens": 7')
+            .replace('"widens":null', '"widens":7')
+        )
+        await route.fulfill(response=answer, body=body)
+
+    await tab.page.route("**/api/v1/chat", widened)
+    await ask(tab)
+    await expect(tab.page.locator(".sources")).to_contain_text("Stands next to source 7")
+    await answers(tab).get_by_role("button", name="Source 1: Moon").first.click()
+    await expect(tab.page.get_by_role("dialog")).to_contain_text("Stands next to source 7")
+
+
 async def test_a_new_conversation_forgets_the_old_one(moon: Server, open_tab: OpenTab) -> None:
     tab = await open_tab(moon.url)
     await ask(tab)
@@ -150,12 +173,73 @@ async def test_a_server_that_is_gone_in_mid_answer_is_a_sentence(
         tab = await open_tab(line.url)
         await ask(tab)
         await expect(answers(tab)).to_contain_text("basalt")
+        await tab.page.clock.install()
         line.cut()
-        problem = tab.page.locator(".problem")
+        problem, trying = tab.page.locator(".problem"), tab.page.get_by_text("Connection lost, trying again")
+        await expect(trying).to_be_visible()
+        await pass_time(tab, problem)
         await expect(problem).to_contain_text("The connection was lost before the answer was complete.")
         await expect(answers(tab)).to_contain_text("basalt")
+        await expect(trying).to_have_count(0)
         await problem.get_by_role("button", name="Try again").click()
+        await expect(trying).to_be_visible()
+        await pass_time(tab, problem)
         await expect(problem).to_contain_text("The service cannot be reached.")
+
+
+async def pass_time(tab: Tab, until: Locator) -> None:
+    """Let time pass quickly on the page until something is there."""
+    async with asyncio.timeout(SECONDS):
+        while not await until.count():
+            await tab.page.clock.run_for(2000)
+
+
+async def test_an_answer_is_whole_though_its_connection_was_lost(
+    generating: Server, model_server: ModelServer, open_tab: OpenTab
+) -> None:
+    said = " ".join(f"w{number}" for number in range(140))
+    model_server.reply(Reply(said, token_delay=0.02))
+    async with Line(generating) as line:
+        tab = await open_tab(line.url)
+        sent: list[str | None] = []
+        tab.page.on("request", lambda request: sent.append(request.headers.get("idempotency-key")))
+        await tab.page.route("**/api/v1/chat", lambda route: drop_after(route, line), times=1)
+        await ask(tab)
+        for word in ("w5", "w70"):
+            await expect(answers(tab)).to_contain_text(word)
+            line.drop()
+        await expect(tab.page.locator(".answer")).to_have_attribute("aria-busy", "false")
+        assert await answers(tab).locator(".prose").inner_text() == said
+        assert await tab.page.locator(".problem").count() == 0
+    keys = [key for key in sent if key]
+    assert len(keys) == 2 and len(set(keys)) == 1 and len(model_server.requests) == 1
+    assert sum(url.endswith("/events") for url in tab.requested) >= 2
+
+
+async def drop_after(route: Route, line: Line) -> None:
+    """Send the question, and lose what the server answers."""
+    headers = await route.request.all_headers()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        body = route.request.post_data_buffer
+        async with http.stream("POST", route.request.url, headers=headers, content=body) as answer:
+            assert answer.status_code == 200
+            line.drop()
+    await route.abort("connectionreset")
+
+
+async def test_an_answer_is_stopped_while_its_connection_is_lost(
+    generating: Server, model_server: ModelServer, open_tab: OpenTab
+) -> None:
+    model_server.reply(Reply(LONG, token_delay=0.03))
+    async with Line(generating) as line:
+        tab = await open_tab(line.url)
+        await ask(tab)
+        await expect(answers(tab)).to_contain_text("basalt")
+        line.cut()
+        await expect(tab.page.get_by_text("Connection lost, trying again")).to_be_visible()
+        await tab.page.get_by_role("button", name="Stop answering").click()
+        await expect(tab.page.get_by_text("Stopped", exact=True)).to_be_visible()
+        await expect(answers(tab)).to_contain_text("basalt")
 
 
 async def test_a_refused_token_is_renewed_once(moon: Server, open_tab: OpenTab) -> None:

@@ -2,12 +2,24 @@
 
 import re
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 from playwright.async_api import FilePayload, expect
 
 from tests.api.conftest import client_of
-from tests.browser.conftest import OpenTab, Site, Tab, answers, ask, page_with, question_box, sign_in, working
+from tests.browser.conftest import (
+    QUESTION,
+    OpenTab,
+    Site,
+    Tab,
+    answers,
+    ask,
+    page_with,
+    question_box,
+    sign_in,
+    working,
+)
 from tests.conftest import Server
 
 
@@ -238,6 +250,38 @@ async def test_a_key_is_made_shown_once_rotated_and_revoked(moon: Server, open_t
     await page.get_by_role("link", name="Audit log").click()
     for action in ("key.created", "key.rotated", "key.revoked"):
         await expect(page.get_by_role("row", name=action).first).to_contain_text("first admin key")
+
+
+async def test_what_was_refused_and_what_was_said_of_it_is_listed(moon: Server, open_tab: OpenTab) -> None:
+    comment = f"<b>no</b> {uuid4().hex[:6]}"
+    for question in ("Marimbas?", "marimbas ?"):
+        asked = await moon.http.post("/api/v1/chat", json={"message": question, "stream": False})
+    said = {"rating": "dislike", "reason": "incomplete", "comment": comment}
+    answer = await moon.http.put(f"/api/v1/messages/{asked.json()['message_id']}/feedback", json=said)
+    assert answer.status_code == 200
+    tab = await visit(open_tab, moon, "#/knowledge-bases/default")
+    await tab.page.get_by_role("link", name="Unanswered").click()
+    row = tab.page.get_by_role("row", name="marimbas ?")
+    await expect(row).to_contain_text("2 ×")
+    await expect(row).to_contain_text("Marimbas?")
+    await tab.page.get_by_role("link", name="Feedback").click()
+    row = tab.page.get_by_role("row", name=comment)
+    await expect(row).to_contain_text("It is not complete")
+    await row.get_by_text("The answer").click()
+    await expect(row.locator("details .said")).to_contain_text(asked.json()["answer"][:30])
+
+
+async def test_how_chunks_were_found_is_told_of_a_search_and_of_an_answer(
+    moon: Server, open_tab: OpenTab
+) -> None:
+    tab = await visit(open_tab, moon, f"#/knowledge-bases/default/search?q={quote(QUESTION)}")
+    found = tab.page.get_by_role("table", name="How they were found").get_by_role("row").nth(1)
+    await expect(found).to_contain_text("Moon")
+    await expect(found).to_contain_text("#1 ·")
+    await tab.page.get_by_role("button", name="Answer").click()
+    await expect(tab.page.get_by_text("refused below 0.030")).to_be_visible()
+    await expect(tab.page.locator(".card .text")).to_contain_text("basalt and anorthosite")
+    await expect(found.get_by_role("cell")).to_have_count(6)
 
 
 async def test_a_failed_call_is_a_sentence_and_a_way_on(moon: Server, open_tab: OpenTab) -> None:

@@ -51,6 +51,9 @@ async def test_the_chat_page(moon: Server, open_tab: OpenTab, tmp_path: Path, wi
     await check(tab, "chat-empty", tmp_path)
     await ask(tab)
     await expect(tab.page.locator(".sources")).to_be_visible()
+    await tab.page.get_by_role("button", name="Answer again").click()
+    await expect(tab.page.get_by_label("Version 2 of 2")).to_be_visible()
+    await tab.page.get_by_role("button", name="Bad answer").click()
     await check(tab, "chat-answer", tmp_path)
     await answers(tab).locator(".mark").first.click()
     await expect(tab.page.locator("rag-quote blockquote")).to_be_visible()
@@ -79,6 +82,8 @@ async def test_the_console(moon: Server, open_tab: OpenTab, tmp_path: Path, widt
         ("tides.md", "# Tides\n\nTides follow the moon.\n"), ("empty.txt", ""), slug="looks"
     )
     document = uploaded["documents"][0]["id"]
+    refused = await rated(moon, "Xylophones?", {"rating": "dislike", "reason": "refused_wrongly"})
+    assert refused["finish_reason"] == "refused"
     tab = await open_tab(f"{moon.url}/admin", viewport=size(width))
     await check(tab, "console-sign-in", tmp_path)
     await sign_in(tab, moon)
@@ -88,11 +93,16 @@ async def test_the_console(moon: Server, open_tab: OpenTab, tmp_path: Path, widt
         ("bases", "", "Looks"),
         ("documents", "/looks", "tides.md"),
         ("search", "/looks/search?q=tides", "Tides follow the moon."),
+        ("unanswered", "/default/unanswered", "Xylophones?"),
         ("chunks", f"/looks/documents/{document}", "Tides follow the moon."),
     ):
         await tab.page.goto(base + place)
         await expect(main.get_by_text(shown).first).to_be_visible()
         await check(tab, f"console-{name}", tmp_path)
+    await tab.page.goto(f"{base}/default/search?q=moon")
+    await tab.page.get_by_role("button", name="Answer").click()
+    await expect(main.get_by_text("refused below")).to_be_visible()
+    await check(tab, "console-answer", tmp_path)
     await tab.page.goto(f"{moon.url}/admin#/embeds")
     await tab.page.get_by_role("button", name="New embed").click()
     await check(tab, "console-embeds", tmp_path)
@@ -100,6 +110,9 @@ async def test_the_console(moon: Server, open_tab: OpenTab, tmp_path: Path, widt
     await tab.page.get_by_role("button", name="New key").click()
     await expect(main.get_by_text("first admin key")).to_be_visible()
     await check(tab, "console-keys", tmp_path)
+    await tab.page.goto(f"{moon.url}/admin#/feedback")
+    await expect(main.get_by_text("The documents do answer this").first).to_be_visible()
+    await check(tab, "console-feedback", tmp_path)
     await tab.page.goto(f"{moon.url}/admin#/audit")
     await expect(main.get_by_text("document.uploaded").first).to_be_visible()
     await check(tab, "console-audit", tmp_path)
@@ -107,6 +120,15 @@ async def test_the_console(moon: Server, open_tab: OpenTab, tmp_path: Path, widt
     await tab.page.get_by_role("button", name="Delete tides.md").click()
     await expect(tab.page.get_by_role("dialog")).to_be_visible()
     await check(tab, "console-delete", tmp_path)
+
+
+async def rated(server: Server, question: str, feedback: dict[str, str]) -> dict[str, Any]:
+    """A question, asked and what it got rated."""
+    asked = await server.http.post("/api/v1/chat", json={"message": question, "stream": False})
+    turn: dict[str, Any] = asked.json()
+    answer = await server.http.put(f"/api/v1/messages/{turn['message_id']}/feedback", json=feedback)
+    assert answer.status_code == 200, answer.text
+    return turn
 
 
 async def test_a_page_that_runs_from_right_to_left(

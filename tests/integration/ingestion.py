@@ -36,6 +36,7 @@ class HeldEmbedder(HashedWords):
     def __init__(self) -> None:
         super().__init__()
         self.reached = asyncio.Event()
+        self.passed = 0
         self._permits = asyncio.Semaphore(0)
         self._waiting = 0
 
@@ -49,10 +50,17 @@ class HeldEmbedder(HashedWords):
             while self._waiting != batches:  # noqa: ASYNC110 - a worker changes it
                 await asyncio.sleep(0.01)
 
+    async def has_passed(self, batches: int) -> None:
+        """Returns when so many batches were let go."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while self.passed < batches:  # noqa: ASYNC110 - a server changes it
+                await asyncio.sleep(0.01)
+
     async def embed_texts(self, texts: Any) -> Vectors:
         self.reached.set()
         self._waiting += 1
         await self._permits.acquire()
+        self.passed += 1
         self._waiting -= 1
         return await super().embed_texts(texts)
 

@@ -28,7 +28,7 @@ from tests.conftest import SECRET, _worker
 
 SLOW = Reply("I say this and that, " * 2000, token_delay=0.05)
 DRAIN_SECONDS = 6
-STREAMS = 20
+STREAMS = 50
 
 
 @asynccontextmanager

@@ -1,20 +1,8 @@
 /** The one place that calls the API: credentials in, JSON or a stream out, failures as `Problem`. */
 
-import { readEvents } from "./sse";
-import type { Question, Rating, Reason, StoredMessage, TurnEvent } from "./types";
-
-/** A failure with the server's stable code and its sentence; `unreachable` and `cut_off` are ours. */
-export class Problem extends Error {
-  constructor(
-    readonly code: string,
-    readonly detail: string,
-    readonly retryable: boolean,
-    readonly status = 0,
-    readonly requestId: string | null = null,
-  ) {
-    super(detail || code);
-  }
-}
+import { type From, followTurn } from "./follow";
+import { Problem, problemFrom } from "./problem";
+import type { Rating, Reason, Sent, StoredMessage, TurnEvent } from "./types";
 
 /** What proves who calls. */
 export interface Credential {
@@ -23,7 +11,7 @@ export interface Credential {
   renew(): Promise<string | null>;
 }
 
-const RETRYABLE = new Set([408, 425, 429, 500, 502, 503, 504]);
+const RESUME_MILLISECONDS = 10_000;
 
 /** A response that is not an error. Throws Problem. */
 export async function request(url: string, init: RequestInit): Promise<Response> {
@@ -49,19 +37,6 @@ async function problemOf(response: Response): Promise<Problem> {
   return problemFrom(response.status, said);
 }
 
-/** A Problem from a status and the body of an RFC 9457 problem, or whatever a proxy put in its place. */
-export function problemFrom(status: number, body: unknown): Problem {
-  const said = (body ?? {}) as { code?: unknown; detail?: unknown; request_id?: unknown };
-  const text = (value: unknown) => (typeof value === "string" ? value : "");
-  return new Problem(
-    text(said.code) || `http_${status}`,
-    text(said.detail),
-    RETRYABLE.has(status),
-    status,
-    text(said.request_id) || null,
-  );
-}
-
 export class Api {
   /** `origin` is where the API is: an origin without a slash at its end. */
   constructor(
@@ -70,9 +45,15 @@ export class Api {
   ) {}
 
   /** A response to a request with the credential; after a 401 once more with a renewed one. Throws Problem. */
-  async open(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  async open(
+    method: string,
+    path: string,
+    body?: unknown,
+    signal?: AbortSignal,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Response> {
     const send = (token: string) => {
-      const headers: Record<string, string> = { Authorization: `Bearer ${token}` };
+      const headers: Record<string, string> = { ...more, Authorization: `Bearer ${token}` };
       if (body !== undefined) headers["Content-Type"] = "application/json";
       return request(`${this.origin}/api/v1${path}`, {
         method,
@@ -99,18 +80,36 @@ export class Api {
 
 /** What a visitor may do. */
 export class ChatApi extends Api {
-  /** One turn, event by event. Throws Problem before the first, or `cut_off` when the end never comes. */
-  async *ask(question: Question, signal: AbortSignal): AsyncGenerator<TurnEvent> {
-    const response = await this.open("POST", "/chat", question, signal);
-    try {
-      for await (const { event, data } of readEvents(response)) {
-        yield { event, data: JSON.parse(data) } as TurnEvent;
-        if (event === "done" || event === "error") return;
-      }
-    } catch (error) {
-      if (signal.aborted) throw error;
+  /**
+   * One turn, event by event, taken up again where a connection is lost; `lost` hears of it. Sent again under its key,
+   * a question is not asked twice. Throws Problem, see `followTurn`.
+   */
+  async *ask(
+    { question, key }: Sent,
+    signal: AbortSignal,
+    lost: (isLost: boolean) => void = () => undefined,
+  ): AsyncGenerator<TurnEvent> {
+    const connect = (from: From) =>
+      from === null
+        ? this.open("POST", "/chat", question, signal, { "Idempotency-Key": key })
+        : this.#resume(from.run, from.after, signal);
+    for await (const { event, data } of followTurn({ connect, lost, signal })) {
+      yield { event, data: JSON.parse(data) } as TurnEvent;
     }
-    throw new Problem("cut_off", "", true);
+  }
+
+  /** The events of a turn behind one of them. A network that swallows what is sent is not waited for. */
+  async #resume(run: string, after: number, signal: AbortSignal): Promise<Response> {
+    const attempt = new AbortController();
+    const end = () => attempt.abort();
+    const timer = setTimeout(end, RESUME_MILLISECONDS);
+    signal.addEventListener("abort", end);
+    const path = `/chat/${encodeURIComponent(run)}/events`;
+    try {
+      return await this.open("GET", path, undefined, attempt.signal, { "Last-Event-ID": String(after) });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async stop(runId: string): Promise<void> {

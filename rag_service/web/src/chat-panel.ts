@@ -5,9 +5,10 @@ import { property, query, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 
 import { OpenMarkEvent } from "./answer";
-import { ChatApi, Problem } from "./api";
+import { ChatApi } from "./api";
 import { panelStyles } from "./chat-panel-styles";
 import type { Mark } from "./citations";
+import { Problem } from "./problem";
 import "./composer";
 import { AskEvent, type Composer } from "./composer";
 import { Conversation, type Turn } from "./conversation";

@@ -1,9 +1,10 @@
 /** A conversation as it unfolds: what was asked, what came of it. Knows the API, and nothing of elements. */
 
-import { type ChatApi, Problem } from "./api";
+import type { ChatApi } from "./api";
 import { sliceOf } from "./citations";
+import { Problem } from "./problem";
 import { join, newTurn, turnsOf } from "./stored";
-import type { Citation, FinishReason, Question, Rating, Reason, Source, TurnEvent } from "./types";
+import type { Citation, FinishReason, Question, Rating, Reason, Sent, Source, TurnEvent } from "./types";
 
 export type TurnState = "waiting" | "streaming" | "complete" | "failed";
 
@@ -14,6 +15,10 @@ export interface Turn {
   sources: readonly Source[];
   citations: readonly Citation[];
   state: TurnState;
+  /** The connection is lost, and being sought again. */
+  lost: boolean;
+  /** What was sent for it from here. */
+  sent: Sent | null;
   finish: FinishReason | null;
   model: string;
   degraded: boolean;
@@ -56,11 +61,13 @@ export class Conversation {
     await this.#follow(turn, asked);
   }
 
-  /** Ask again what failed last, in the place of the failure. */
+  /** Have answered what failed last, in the place of the failure: anew, or, where no answer had begun, sent again. */
   async retry(turn: Turn): Promise<void> {
-    if (this.busy || turn !== this.turns.at(-1)) return;
-    this.turns = this.turns.slice(0, -1);
-    await this.ask(turn.question);
+    if (this.busy || turn !== this.turns.at(-1) || turn.sent === null) return;
+    if (turn.messageId !== null) return this.regenerate(turn);
+    const again = newTurn(++this.#keys, turn.question);
+    this.turns = [...this.turns.slice(0, -1), again];
+    await this.#follow(again, turn.sent.question, turn.sent.key);
   }
 
   /** Have a question answered once more; the answer it has stays, as do the turns behind it. */
@@ -144,12 +151,17 @@ export class Conversation {
     return before.findLast(({ state, messageId }) => state === "complete" && messageId)?.messageId ?? null;
   }
 
-  async #follow(turn: Turn, question: Question): Promise<void> {
+  async #follow(turn: Turn, question: Question, key = newKey()): Promise<void> {
+    turn.sent = { question, key };
     const run = { id: null as string | null, abort: new AbortController(), stopped: false };
     this.#run = run;
     this.changed();
     try {
-      for await (const event of this.api.ask(question, run.abort.signal)) {
+      const lost = (isLost: boolean) => {
+        turn.lost = isLost;
+        this.changed();
+      };
+      for await (const event of this.api.ask(turn.sent, run.abort.signal, lost)) {
         if (event.event === "start") run.id = event.data.run_id;
         this.#take(turn, event);
         this.changed();
@@ -158,6 +170,7 @@ export class Conversation {
       if (run.stopped) this.#end(turn, "stopped");
       else if (!run.abort.signal.aborted) this.#fail(turn, error);
     } finally {
+      turn.lost = false;
       run.abort.abort(); // clears the timer of a stop
       if (this.#run === run) {
         this.#run = null;
@@ -203,4 +216,9 @@ export class Conversation {
     turn.state = "failed";
     turn.problem = error instanceof Problem ? error : new Problem("unexpected", "", true);
   }
+}
+
+/** `crypto.randomUUID` is there on secure pages alone. */
+function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("-");
 }

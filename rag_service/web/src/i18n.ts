@@ -1,6 +1,6 @@
 /** The words of the chat, and which way they run. */
 
-import type { Problem } from "./api";
+import type { Problem } from "./problem";
 import type { Reason } from "./types";
 
 export interface Strings {
@@ -21,6 +21,7 @@ export interface Strings {
   you: string;
   answer: string;
   searching: string;
+  lost: string;
   answering: string;
   answered: string;
   quoted: string;
@@ -31,6 +32,7 @@ export interface Strings {
   unsupported: string;
   sources: string;
   source: (number: number, title: string) => string;
+  nextTo: (number: number) => string;
   page: (page: number) => string;
   quoteHeading: (number: number) => string;
   passage: string;
@@ -53,7 +55,7 @@ export interface Strings {
   problems: Readonly<Record<string, string>>;
 }
 
-const en: Strings = {
+export const en: Strings = {
   title: "Ask the documents",
   greeting: "What would you like to know?",
   greetingDetail: "Answers come from the documents. The numbers in an answer show the passage it rests on.",
@@ -71,6 +73,7 @@ const en: Strings = {
   you: "You asked",
   answer: "Answer",
   searching: "Searching the documents…",
+  lost: "Connection lost, trying again…",
   answering: "Answering…",
   answered: "The answer is complete.",
   quoted: "Quoted word for word from the documents",
@@ -81,6 +84,7 @@ const en: Strings = {
   unsupported: "Not found in the documents; check it before you rely on it:",
   sources: "Sources",
   source: (number, title) => `Source ${number}: ${title}`,
+  nextTo: (number) => `Stands next to source ${number}`,
   page: (page) => `Page ${page}`,
   quoteHeading: (number) => `Source ${number}`,
   passage: "Passage",
@@ -141,6 +145,7 @@ const bn: Strings = {
   you: "আপনার প্রশ্ন",
   answer: "উত্তর",
   searching: "নথি খোঁজা হচ্ছে…",
+  lost: "সংযোগ বিচ্ছিন্ন হয়েছে, আবার চেষ্টা করা হচ্ছে…",
   answering: "উত্তর লেখা হচ্ছে…",
   answered: "উত্তর সম্পূর্ণ হয়েছে।",
   quoted: "নথি থেকে হুবহু উদ্ধৃত",
@@ -151,6 +156,7 @@ const bn: Strings = {
   unsupported: "নথিতে পাওয়া যায়নি; নির্ভর করার আগে যাচাই করুন:",
   sources: "সূত্র",
   source: (number, title) => `সূত্র ${number.toLocaleString("bn")}: ${title}`,
+  nextTo: (number) => `সূত্র ${number.toLocaleString("bn")}-এর পাশে আছে`,
   page: (page) => `পৃষ্ঠা ${page.toLocaleString("bn")}`,
   quoteHeading: (number) => `সূত্র ${number.toLocaleString("bn")}`,
   passage: "অংশ",
@@ -211,6 +217,7 @@ const ar: Strings = {
   you: "سؤالك",
   answer: "الإجابة",
   searching: "جارٍ البحث في الوثائق…",
+  lost: "انقطع الاتصال، تجري المحاولة من جديد…",
   answering: "جارٍ كتابة الإجابة…",
   answered: "اكتملت الإجابة.",
   quoted: "مقتبس حرفياً من الوثائق",
@@ -221,6 +228,7 @@ const ar: Strings = {
   unsupported: "لم يُعثر عليه في المستندات؛ تحقق منه قبل الاعتماد عليه:",
   sources: "المصادر",
   source: (number, title) => `المصدر ${number}: ${title}`,
+  nextTo: (number) => `بجوار المصدر ${number}`,
   page: (page) => `صفحة ${page}`,
   quoteHeading: (number) => `المصدر ${number}`,
   passage: "المقطع",

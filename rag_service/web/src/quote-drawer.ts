@@ -133,6 +133,7 @@ export class QuoteDrawer extends LitElement {
           <p class="place">
             ${documentIcon}<bdi>${source.filename}</bdi>${page === null ? nothing : html`<span aria-hidden="true">·</span><span>${strings.page(page)}</span>`}
           </p>
+          ${source.widens ? html`<p class="headings">${strings.nextTo(source.widens)}</p>` : nothing}
           ${headings !== "" && headings !== title ? html`<p class="headings"><bdi>${headings}</bdi></p>` : nothing}
           ${
             quote

@@ -1,6 +1,7 @@
 /** A visitor's credential: short-lived, kept in memory alone, renewed before it ends. */
 
-import { type Credential, Problem, request } from "./api";
+import { type Credential, request } from "./api";
+import { Problem } from "./problem";
 import type { VisitorToken } from "./types";
 
 /** Who the visitor is to the site: what its backend signed, or null where nobody is signed in. */

@@ -53,7 +53,7 @@ export class EventParser {
  * The events of a response, as they come; returns when the stream ends, and leaves the connection when left.
  * Throws SilenceError after `silence` milliseconds without a byte: the server pings every 15 seconds.
  */
-export async function* readEvents(response: Response, silence = 45_000): AsyncGenerator<ServerEvent> {
+export async function* readEvents(response: Response, silence = 30_000): AsyncGenerator<ServerEvent> {
   if (!response.body) return;
   const reader = response.body.getReader();
   const decoder = new TextDecoder(); // removes a byte order mark, joins characters cut in two

@@ -37,6 +37,8 @@ export function newTurn(key: number, question: string): Turn {
     sources: [],
     citations: [],
     state: "waiting",
+    lost: false,
+    sent: null,
     finish: null,
     model: "",
     degraded: false,

@@ -23,7 +23,7 @@ export function turnView(turn: Turn, strings: Strings, actions: TurnActions, las
       ${questionView(turn, strings, actions)}
       <div class="answer" aria-busy=${finished ? "false" : "true"}>
         <h3 class="unseen">${strings.answer}</h3>
-        ${turn.state === "waiting" ? waiting(strings) : nothing} ${badge(turn, strings)}
+        ${turn.state === "waiting" && !turn.lost ? waiting(strings.searching) : nothing} ${badge(turn, strings)}
         ${
           turn.text
             ? html`<rag-answer
@@ -36,15 +36,15 @@ export function turnView(turn: Turn, strings: Strings, actions: TurnActions, las
               ></rag-answer>`
             : nothing
         }
-        ${note(turn, strings)} ${finished ? sources(turn, strings, actions) : nothing}
+        ${turn.lost ? waiting(strings.lost) : nothing} ${note(turn, strings)} ${finished ? sources(turn, strings, actions) : nothing}
         ${turn.problem ? problem(turn, strings, actions, last) : nothing} ${answerTools(turn, strings, actions)}
       </div>
     </article>
   `;
 }
 
-function waiting(strings: Strings): TemplateResult {
-  return html`<p class="waiting"><span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>${strings.searching}</p>`;
+function waiting(what: string): TemplateResult {
+  return html`<p class="waiting"><span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>${what}</p>`;
 }
 
 /** Above the answer: what kind of answer this is. */
@@ -101,6 +101,7 @@ function sources(turn: Turn, strings: Strings, actions: TurnActions): TemplateRe
               <span class="number">${mark.number}</span>
               <bdi class="title">${mark.source.title || mark.source.filename}</bdi>
               ${page === null ? nothing : html`<span class="page">${strings.page(page)}</span>`}
+              ${mark.source.widens ? html`<span class="page">${strings.nextTo(mark.source.widens)}</span>` : nothing}
             </button>
           </li>`;
         })}

@@ -11,6 +11,8 @@ export interface Source {
   score: number;
   text: string;
   context: string;
+  /** The number of the hit that this one only stands next to. */
+  widens?: number | null;
 }
 
 /** Spans count characters (code points), not UTF-16 units. */
@@ -52,6 +54,12 @@ export interface Question {
   /** The answer it follows; null makes it a first question. */
   parent_message_id?: string | null;
   regenerate_message_id?: string;
+}
+
+/** A question on its way, and the key under which it may be sent again without being asked twice. */
+export interface Sent {
+  question: Question;
+  key: string;
 }
 
 export type Rating = "like" | "dislike";

@@ -1,4 +1,4 @@
-/** Above everything that belongs to one knowledge base: its name, and the ways to its documents and to its search. */
+/** Above everything that belongs to one knowledge base: its name, and the ways to its places. */
 
 import { css, html, LitElement, nothing } from "lit";
 import { property } from "lit/decorators.js";
@@ -31,6 +31,11 @@ export class BaseHeading extends LitElement {
         font-weight: 560;
         text-decoration: none;
       }
+      @media (max-width: 620px) {
+        nav a {
+          padding-inline: 8px;
+        }
+      }
       nav a:hover {
         color: var(--text);
       }
@@ -43,7 +48,7 @@ export class BaseHeading extends LitElement {
 
   @property({ attribute: false }) api!: AdminApi;
   @property() slug = "";
-  @property() tab: "documents" | "search" = "documents";
+  @property() tab: "documents" | "search" | "unanswered" = "documents";
 
   readonly #name = new Load(this, async () => {
     const { items } = await this.api.knowledgeBases();
@@ -60,6 +65,7 @@ export class BaseHeading extends LitElement {
           [
             ["documents", "Documents", href({ at: "documents", slug })],
             ["search", "Search", href({ at: "search", slug, query: "" })],
+            ["unanswered", "Unanswered", href({ at: "unanswered", slug })],
           ] as const
         ).map(
           ([name, label, address]) =>

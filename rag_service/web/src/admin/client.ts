@@ -1,6 +1,7 @@
 /** What an administrator may do, call by call. */
 
-import { Api, type Credential, Problem, problemFrom } from "../api";
+import { Api, type Credential } from "../api";
+import { Problem, problemFrom } from "../problem";
 import { readEvents } from "../sse";
 import type { Order } from "./jobs";
 import type {
@@ -13,7 +14,10 @@ import type {
   KnowledgeBase,
   NewApiKey,
   Page,
+  RatedAnswer,
   SearchAnswer,
+  TracedAnswer,
+  Unanswered,
   UploadAnswer,
 } from "./types";
 
@@ -62,7 +66,20 @@ export class AdminApi extends Api {
   }
 
   search(query: string, knowledgeBase: string, limit: number): Promise<SearchAnswer> {
-    return this.json("POST", "/search", { query, knowledge_base: knowledgeBase, limit });
+    return this.json("POST", "/search", { query, knowledge_base: knowledgeBase, limit, trace: true });
+  }
+
+  /** Asks as anyone would, in a conversation of its own, and has told how the sources were found. */
+  askTraced(message: string, knowledgeBase: string): Promise<TracedAnswer> {
+    return this.json("POST", "/chat", { message, knowledge_base: knowledgeBase, stream: false, trace: true });
+  }
+
+  unanswered(slug: string, cursor: string | null): Promise<Page<Unanswered>> {
+    return this.json("GET", `/knowledge-bases/${encode(slug)}/unanswered?${page(100, cursor)}`);
+  }
+
+  feedback(cursor: string | null): Promise<Page<RatedAnswer>> {
+    return this.json("GET", `/feedback?${page(100, cursor)}`);
   }
 
   embeds(): Promise<Page<Embed>> {

@@ -11,15 +11,17 @@ import "./chunks";
 import "./documents";
 import "./embeds";
 import { define } from "../define";
-import { booksIcon, chatIcon, codeIcon, documentIcon, keyIcon, leaveIcon } from "../icons";
+import { booksIcon, chatIcon, codeIcon, documentIcon, keyIcon, leaveIcon, likeIcon } from "../icons";
 import { shared, tokens } from "../theme";
 import { NoticeEvent } from "./events";
+import "./feedback";
 import "./keys";
 import { href, parse, type Route } from "./router";
 import "./search";
 import "./sign-in";
 import { SignedInEvent } from "./sign-in";
 import { consoleStyles } from "./styles";
+import "./unanswered";
 import { Uploads } from "./uploads";
 
 const REMEMBERED = "rag-console-key";
@@ -193,7 +195,7 @@ export class Console extends LitElement {
       `;
     }
     const current = (at: Route["at"]) => (this.route.at === at ? "page" : nothing);
-    const inBases = !["embeds", "keys", "audit"].includes(this.route.at);
+    const inBases = !["embeds", "feedback", "keys", "audit"].includes(this.route.at);
     return html`
       <header class="bar">
         <div>
@@ -201,6 +203,7 @@ export class Console extends LitElement {
           <nav aria-label="Console">
             <a href=${href({ at: "bases" })} aria-current=${inBases ? "page" : nothing}>${booksIcon} Knowledge bases</a>
             <a href=${href({ at: "embeds" })} aria-current=${current("embeds")}>${codeIcon} Embeds</a>
+            <a href=${href({ at: "feedback" })} aria-current=${current("feedback")}>${likeIcon} Feedback</a>
             <a href=${href({ at: "keys" })} aria-current=${current("keys")}>${keyIcon} Keys</a>
             <a href=${href({ at: "audit" })} aria-current=${current("audit")}>${documentIcon} Audit log</a>
           </nav>
@@ -223,6 +226,10 @@ export class Console extends LitElement {
         return html`<rag-search .api=${api} slug=${route.slug} .query=${route.query}></rag-search>`;
       case "chunks":
         return html`<rag-chunks .api=${api} slug=${route.slug} .documentId=${route.documentId}></rag-chunks>`;
+      case "unanswered":
+        return html`<rag-unanswered .api=${api} slug=${route.slug}></rag-unanswered>`;
+      case "feedback":
+        return html`<rag-feedback .api=${api}></rag-feedback>`;
       case "embeds":
         return html`<rag-embeds .api=${api}></rag-embeds>`;
       case "keys":

@@ -5,7 +5,9 @@ export type Route =
   | { at: "documents"; slug: string }
   | { at: "search"; slug: string; query: string }
   | { at: "chunks"; slug: string; documentId: string }
+  | { at: "unanswered"; slug: string }
   | { at: "embeds" }
+  | { at: "feedback" }
   | { at: "keys" }
   | { at: "audit" }
   | { at: "nowhere" };
@@ -18,12 +20,16 @@ export function parse(hash: string): Route {
     .map(decode);
   const [first, slug, third, fourth] = parts;
   if (first === undefined) return { at: "bases" };
-  if (parts.length === 1 && (first === "embeds" || first === "keys" || first === "audit"))
+  if (
+    parts.length === 1 &&
+    (first === "embeds" || first === "feedback" || first === "keys" || first === "audit")
+  )
     return { at: first };
   if (first !== "knowledge-bases") return { at: "nowhere" };
   if (slug === undefined) return { at: "bases" };
   if (third === undefined) return { at: "documents", slug };
   if (third === "search") return { at: "search", slug, query: new URLSearchParams(query).get("q") ?? "" };
+  if (third === "unanswered") return { at: "unanswered", slug };
   if (third === "documents" && fourth) return { at: "chunks", slug, documentId: fourth };
   return { at: "nowhere" };
 }
@@ -34,11 +40,14 @@ export function href(route: Route): string {
     case "nowhere":
       return "#/knowledge-bases";
     case "embeds":
+    case "feedback":
     case "keys":
     case "audit":
       return `#/${route.at}`;
     case "documents":
       return `#/knowledge-bases/${encodeURIComponent(route.slug)}`;
+    case "unanswered":
+      return `#/knowledge-bases/${encodeURIComponent(route.slug)}/unanswered`;
     case "search": {
       const query = route.query ? `?${new URLSearchParams({ q: route.query })}` : "";
       return `#/knowledge-bases/${encodeURIComponent(route.slug)}/search${query}`;

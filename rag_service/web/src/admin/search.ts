@@ -5,19 +5,23 @@ import { property, query, state } from "lit/decorators.js";
 
 import "./base-heading";
 import { define } from "../define";
-import { searchIcon } from "../icons";
+import { chatIcon, searchIcon } from "../icons";
 import { shared } from "../theme";
+import type { Source } from "../types";
 import type { AdminApi } from "./client";
 import { failure } from "./load";
 import { href } from "./router";
 import { consoleStyles } from "./styles";
-import type { SearchAnswer, SearchHit } from "./types";
+import { tableStyles } from "./table-styles";
+import { traceTable } from "./trace";
+import type { SearchAnswer, SearchHit, TracedAnswer } from "./types";
 
 @define("rag-search")
 export class Search extends LitElement {
   static override styles = [
     shared,
     consoleStyles,
+    tableStyles,
     css`
       form {
         display: flex;
@@ -95,6 +99,9 @@ export class Search extends LitElement {
         white-space: pre-wrap;
         overflow-wrap: anywhere;
       }
+      .how {
+        margin-block: 28px 12px;
+      }
       .facts {
         margin: 0 0 12px;
         color: var(--muted);
@@ -109,6 +116,7 @@ export class Search extends LitElement {
   @property() query = "";
 
   @state() private answer: SearchAnswer | null = null;
+  @state() private traced: TracedAnswer | null = null;
   @state() private searching = false;
   @state() private error: unknown;
 
@@ -131,15 +139,16 @@ export class Search extends LitElement {
           </select>
         </div>
         <button type="submit" class="button primary" ?disabled=${this.searching}>${searchIcon} Search</button>
+        <button type="button" class="button" ?disabled=${this.searching} @click=${this.#onAnswer}>${chatIcon} Answer</button>
       </form>
       <div aria-live="polite" aria-busy=${this.searching ? "true" : "false"}>
         ${this.error === undefined ? nothing : failure(this.error, () => this.#search())}
-        ${this.answer ? this.#results(this.answer) : this.error === undefined ? hint() : nothing}
+        ${this.traced ? turn(this.traced) : this.answer ? this.#results(this.answer) : this.error === undefined ? hint() : nothing}
       </div>
     `;
   }
 
-  #results({ hits, timings }: SearchAnswer): TemplateResult {
+  #results({ hits, timings, trace }: SearchAnswer): TemplateResult {
     if (hits.length === 0) {
       return html`<div class="empty">${searchIcon}<strong>Nothing was found</strong>
         <p>Either there is no document in this knowledge base yet, or none that is ready.</p></div>`;
@@ -152,6 +161,7 @@ export class Search extends LitElement {
       <ol>
         ${hits.map((hit) => this.#hit(hit))}
       </ol>
+      ${trace ? html`<h2 class="how">How they were found</h2>${traceTable(trace, titles(hits))}` : nothing}
     `;
   }
 
@@ -177,14 +187,31 @@ export class Search extends LitElement {
     void this.#search();
   }
 
-  async #search() {
+  #onAnswer() {
+    if (this.input.form?.reportValidity()) void this.#answer();
+  }
+
+  #search(): Promise<void> {
+    return this.#find(async (question) => {
+      this.answer = await this.api.search(question, this.slug, Number(this.limit.value));
+      this.traced = null;
+    });
+  }
+
+  #answer(): Promise<void> {
+    return this.#find(async (question) => {
+      this.traced = await this.api.askTraced(question, this.slug);
+    });
+  }
+
+  async #find(fetch: (question: string) => Promise<void>) {
     const question = this.input.value.trim();
     if (question === "") return;
     this.searching = true;
     // The question becomes part of the address, to be linked to; that is no new place.
     history.replaceState(null, "", href({ at: "search", slug: this.slug, query: question }));
     try {
-      this.answer = await this.api.search(question, this.slug, Number(this.limit.value));
+      await fetch(question);
       this.error = undefined;
     } catch (error) {
       this.error = error;
@@ -192,6 +219,26 @@ export class Search extends LitElement {
       this.searching = false;
     }
   }
+}
+
+function titles(found: readonly (SearchHit | Source)[]): ReadonlyMap<string, string> {
+  return new Map(found.map(({ chunk_id, title, filename }) => [chunk_id, title || filename]));
+}
+
+/** What a chat is answered, and what it rests on. */
+function turn({ answer, finish_reason, model, sources, trace }: TracedAnswer): TemplateResult {
+  const facts = [`Ended with “${finish_reason}”`, model === "" ? null : `answered by ${model}`];
+  if (trace)
+    facts.push(
+      `searched for “${trace.query}”`,
+      trace.answerable === null ? "nothing was found" : `answerable: ${trace.answerable.toFixed(3)}`,
+      `refused below ${trace.refusal_score.toFixed(3)}`,
+    );
+  return html`
+    <p class="facts" dir="auto">${facts.filter((fact) => fact !== null).join(" · ")}</p>
+    <div class="card"><p class="text" dir="auto">${answer}</p></div>
+    ${trace ? html`<h2 class="how">How its sources were found</h2>${traceTable(trace.hits, titles(sources))}` : nothing}
+  `;
 }
 
 function hint(): TemplateResult {

@@ -2,10 +2,9 @@
 
 import { css, html, LitElement, nothing } from "lit";
 import { query, state } from "lit/decorators.js";
-
-import { Problem } from "../api";
 import { define } from "../define";
 import { chatIcon } from "../icons";
+import { Problem } from "../problem";
 import { shared } from "../theme";
 import { AdminApi, KeyCredential } from "./client";
 import { failure } from "./load";

@@ -40,6 +40,10 @@ export const tableStyles = css`
   .main a {
     font-weight: 560;
   }
+  .said {
+    white-space: pre-wrap;
+    overflow-wrap: anywhere;
+  }
   .small {
     font-size: 0.875em;
   }

@@ -1,5 +1,7 @@
 /** The shapes of the public API that the console reads, named as on the wire. */
 
+import type { Rating, Reason, Source } from "../types";
+
 export interface Page<T> {
   items: T[];
   next_cursor: string | null;
@@ -73,7 +75,56 @@ export interface SearchHit {
   score: number;
 }
 
+/** How a chunk was found; a side that did not find it has neither rank nor score. */
+export interface Trace {
+  chunk_id: string;
+  dense: number | null;
+  dense_rank: number | null;
+  lexical: number | null;
+  lexical_rank: number | null;
+  fused: number;
+  reranked: number | null;
+  left_out: "folded" | "cut" | null;
+  like: string | null;
+}
+
+/** A turn as one answer, with how its sources were found. */
+export interface TracedAnswer {
+  answer: string;
+  finish_reason: string;
+  model: string;
+  sources: Source[];
+  trace: {
+    hits: Trace[];
+    query: string;
+    answerable: number | null;
+    refusal_score: number;
+    timings: Record<string, number>;
+  } | null;
+}
+
+export interface Unanswered {
+  id: string;
+  question: string;
+  wordings: string[];
+  count: number;
+  first_at: string;
+  last_at: string;
+}
+
+export interface RatedAnswer {
+  id: string;
+  rating: Rating;
+  reason: Reason | null;
+  comment: string | null;
+  question: string;
+  answer: string;
+  knowledge_base: string;
+  updated_at: string;
+}
+
 export interface SearchAnswer {
+  trace: Trace[] | null;
   hits: SearchHit[];
   timings: Record<string, number>;
 }

@@ -1,6 +1,6 @@
 /** Files on their way into a knowledge base: a few are sent at once, and each is watched until it can be asked. */
 
-import { Problem } from "../api";
+import { Problem } from "../problem";
 import { type AdminApi, explain } from "./client";
 import { isGivenUp } from "./jobs";
 import type { Job } from "./types";

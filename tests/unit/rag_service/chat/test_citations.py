@@ -170,3 +170,11 @@ def test_the_quote_is_the_sentence_that_supports_the_claim(claim: str, quote: st
 def test_a_source_without_a_word_is_quoted_whole() -> None:
     assert best_quote("…", "claim") == (0, 1)
     assert best_quote("", "claim") == (0, 0)
+
+
+def test_white_space_without_end_costs_no_more_than_other_text(read: Read) -> None:
+    """Seen from each of its spaces, this would take hours."""
+    gap = " " * 300_000
+    text, found = read(["Leave is 25 days a year", f"{gap}and paid", " [1].", f"{gap}So", " it is.", gap])
+    assert text == f"Leave is 25 days a year{gap}and paid [1].{gap}So it is."
+    assert len(found) == 1

@@ -1,0 +1,65 @@
+"""What is kept of a turn beside its answer is kept no longer than it may be, and no turn seems under way for ever."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from rag_service.chat.replica import KEEP
+from rag_service.db.repositories.runs import Runs
+from rag_service.testing.model_server import ModelServer, Reply
+from tests.api.conftest import NewBase
+from tests.api.support import check_problem, stored, stream
+from tests.api.test_runs import QUESTION, Pair, resumed, sql
+
+EVENTS = "SELECT count(*) FROM run_events WHERE run_id = :id"
+
+
+async def test_the_events_of_a_turn_go_with_an_erased_document(
+    pair: Pair, model_server: ModelServer, new_base: NewBase
+) -> None:
+    server, slug = pair[0], await new_base(pair[0])
+    uploaded = await server.upload(("owls.md", "# Owls\n\nOwls hunt at midnight."), slug=slug)
+    model_server.reply(Reply("Owls hunt at midnight [1]."))
+    quoting = await stream(server.http, "When do owls hunt?", knowledge_base=slug)
+    other = await stream(server.http, QUESTION)
+    document = uploaded["documents"][0]["id"]
+    assert (await server.http.delete(f"/api/v1/documents/{document}")).status_code == 204
+    while await server.worker.erase_one():
+        pass
+    assert await sql(server, EVENTS, id=quoting.start["run_id"]) == 0
+    assert await sql(server, EVENTS, id=other.start["run_id"]) > 0
+    gone = await pair[1].http.get(f"/api/v1/chat/{quoting.start['run_id']}/events")
+    check_problem(gone, 404, "run_not_found")
+
+
+async def test_a_turn_is_told_again_for_an_hour(pair: Pair) -> None:
+    turns = [await stream(pair[0].http, QUESTION) for _ in range(2)]
+    age = "UPDATE runs SET ended_at = now() - make_interval(secs => :seconds) WHERE id = :id"
+    for turn, seconds in zip(turns, (-60, 60), strict=True):
+        old = (KEEP + timedelta(seconds=seconds)).total_seconds()
+        await sql(pair[0], age, seconds=old, id=turn.start["run_id"])
+    async with pair[0].services.database.transaction() as session:
+        await Runs(session).clean(KEEP)
+    young, old_turn = turns
+    assert (await resumed(pair[1].http, young.start["run_id"]))[-1] == young.end
+    gone = await pair[1].http.get(f"/api/v1/chat/{old_turn.start['run_id']}/events")
+    check_problem(gone, 404, "run_not_found")
+    assert await sql(pair[0], EVENTS, id=old_turn.start["run_id"]) == 0
+    assert (await stored(pair[0].http, old_turn.start))["content"] == old_turn.text
+
+
+async def test_an_answer_that_cannot_be_stored_is_told_and_kept_as_failed(
+    pair: Pair, model_server: ModelServer
+) -> None:
+    word = f"word{uuid4().hex}"
+    model_server.reply(Reply(f"The moon is basalt [1]. {word}"))
+    refuse = f"ALTER TABLE messages ADD CONSTRAINT {word} CHECK (content NOT LIKE '%{word}%')"
+    await sql(pair[0], refuse)
+    try:
+        turn = await stream(pair[0].http, QUESTION)
+    finally:
+        await sql(pair[0], f"ALTER TABLE messages DROP CONSTRAINT {word}")
+    assert (turn.end.name, turn.end.data["code"]) == ("error", "internal_error")
+    kept = await stored(pair[0].http, turn.start)
+    assert (kept["state"], kept["error_code"], kept["content"]) == ("failed", "internal_error", "")
+    for server in pair:
+        assert (await resumed(server.http, turn.start["run_id"]))[-1] == turn.end
