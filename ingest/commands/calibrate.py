@@ -2,10 +2,13 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -15,14 +18,26 @@ from rag_service.db.models import KnowledgeBase
 from rag_service.db.repositories.chunks import Chunks
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.knowledge import refusal
-from rag_service.knowledge.calibration import QUESTIONS, Calibration, Judge, check_size, find_score, usable
+from rag_service.knowledge.calibration import (
+    QUESTIONS,
+    Calibration,
+    Judge,
+    Sentence,
+    check_size,
+    find_score,
+    is_divided,
+    usable,
+)
 from rag_service.knowledge.embeddings import Embedder
+from rag_service.knowledge.fusion import lead, most_possible
 from rag_service.knowledge.lexical import TantivyIndex
 from rag_service.knowledge.lexical_follower import LexicalFollower
-from rag_service.knowledge.retriever import Retriever
+from rag_service.knowledge.retriever import Retrieval, Retriever
 from rag_service.settings import Settings, load_settings
 
 CHUNKS_READ = 1000
+FOUND = 40
+"""Chunks that are looked for where those of one document are to be left out of them."""
 
 
 def calibrate(
@@ -43,7 +58,8 @@ def calibrate(
         console.print("No other documents are here to make questions of that it should refuse.")
     else:
         console.print(
-            f"{found.uncovered} made of other documents' sentences, of which {found.refusals:.1%} would be refused."
+            f"{found.uncovered} that it should refuse, made by leaving out the document that answers or of other "
+            f"documents, of which {found.refusals:.1%} would be refused."
         )
     console.print(
         f"The refusal score of {knowledge_base!r} "
@@ -66,12 +82,19 @@ async def _calibrate(
         async with _lexical(database) as lexical:
             retriever = Retriever(database, ChromaIndex(settings.chroma_url), embedder, lexical)
             with progress_bar() as bar:
-                count = min(questions, len(own)) + min(questions, len(others))
+                count = min(questions, len(own)) + min(questions, len(own if is_divided(own) else others))
                 asking = bar.add_task("Asking", total=count)
                 judge = judge_of(
                     base, retriever, embedder, settings.retrieve_chunks, lambda: bar.advance(asking)
                 )
-                found = await find_score(own, others, judge, questions=questions)
+                found = await find_score(
+                    own,
+                    others,
+                    judge,
+                    trust=_trust(own, embedder),
+                    usual=settings.refusal_score,
+                    questions=questions,
+                )
         before = settings.refusal_score if base.refusal_score is None else base.refusal_score
         if not dry_run:
             async with database.transaction() as session:
@@ -96,7 +119,7 @@ async def _lexical(database: Database) -> AsyncIterator[TantivyIndex]:
 
 async def sentences(
     settings: Settings, database: Database, slug: str
-) -> tuple[KnowledgeBase, list[str], list[str]]:
+) -> tuple[KnowledgeBase, list[Sentence], list[Sentence]]:
     """A knowledge base, usable sentences of it, and others of the rest: of the sample documents where there is no
     rest.
 
@@ -109,14 +132,20 @@ async def sentences(
         own = usable(await Chunks(session).sample(CHUNKS_READ, of=base.id))
         others = usable(await Chunks(session).sample(CHUNKS_READ, outside=base.id))
     check_size(own)
-    known = set(own)
-    return base, own, [one for one in others or usable(_sample(settings.sample_dir)) if one not in known]
+    known = {one.text for one in own}
+    return base, own, [one for one in others or usable(_sample(settings.sample_dir)) if one.text not in known]
 
 
-def _sample(folder: Path) -> list[str]:
+def _sample(folder: Path) -> list[tuple[UUID | None, str]]:
     """The sample documents that are plain text."""
     paths = sorted([*folder.glob("*.md"), *folder.glob("*.txt")])
-    return [path.read_text(encoding="utf-8") for path in paths]
+    return [(None, path.read_text(encoding="utf-8")) for path in paths]
+
+
+def _trust(own: Sequence[Sentence], embedder: Embedder) -> float:
+    """How far similarities tell in the language of most of these, 0 to 1."""
+    some = own[:QUESTIONS]
+    return sum(refusal.trust(one.text, embedder) for one in some) / len(some)
 
 
 def judge_of(
@@ -124,10 +153,24 @@ def judge_of(
 ) -> Judge:
     """Asks as a turn of a conversation would; `told` is called behind each question."""
 
-    async def judge(question: str) -> float:
-        found = await retriever.retrieve(question, base.id, limit=limit)
+    async def judge(question: str, without: UUID | None) -> float:
+        found = await retriever.retrieve(question, base.id, limit=FOUND if without else limit)
+        if without:
+            found = _left(question, found, without, limit)
         likely, _ = refusal.judged(question, found, embedder)
         told()
         return max(0.0, likely)
 
     return judge
+
+
+def _left(question: str, found: Retrieval, without: UUID, limit: int) -> Retrieval:
+    """What would have been found if one document were not there."""
+    hits = sorted(
+        (hit for hit in found.all if hit.source.document_id != without), key=lambda hit: -hit.found.fused
+    )
+    if found.frequencies is None:
+        return replace(found, hits=hits[:limit])
+    known = found.frequencies
+    possible = most_possible(Counter(found.terms(question)), known.chunks, known.counts)
+    return replace(found, hits=hits[:limit], lead=lead([hit.found for hit in hits], possible))

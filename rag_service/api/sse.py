@@ -110,13 +110,11 @@ async def _cut(scope: Scope) -> None:
 
 
 async def _turn_frames(run: Run, after: int) -> AsyncIterator[bytes]:
-    async with aclosing(run.follow(after)) as events, aclosing(with_pings(events)) as frames:
-        async for item in frames:
-            if item is None:
-                yield KEEPALIVE_COMMENT
-            else:
-                number, event = item
-                yield frame(event.name, number, event_data(event))
+    async with aclosing(run.batches(after, idle=PING_SECONDS)) as batches:
+        async for batch in batches:
+            # A process that is behind sends together what it has.
+            frames = [frame(event.name, number, event_data(event)) for number, event in batch]
+            yield b"".join(frames) or KEEPALIVE_COMMENT
 
 
 async def with_pings(items: AsyncIterator[T]) -> AsyncGenerator[T | None, None]:

@@ -25,30 +25,20 @@ async def while_valid(
     That is given the number of the last one: who takes the stream up with a credential that counts misses nothing.
     """
     ended = asyncio.create_task(_until_invalid(still_valid))
-    upcoming: asyncio.Future[Any] | None = None
-    reading = aiter(frames)
     number = 0
     try:
-        while True:
-            upcoming = asyncio.ensure_future(anext(reading))
-            await asyncio.wait([upcoming, ended], return_when=asyncio.FIRST_COMPLETED)
+        # Looked at with each frame, of which a silent stream has one every `PING_SECONDS`: to wait for either would
+        # make a task of every frame.
+        async for frame in frames:
             if ended.done():
                 yield revoke(number)
-                return
-            try:
-                frame = upcoming.result()
-            except StopAsyncIteration:
                 return
             if found := _ID.findall(frame):
                 number = int(found[-1])
             yield frame
     finally:
-        left = [task for task in (ended, upcoming) if task is not None and not task.done()]
-        for task in left:
-            task.cancel()
-        if left:
-            await asyncio.wait(left)
-        if close := getattr(reading, "aclose", None):
+        ended.cancel()
+        if close := getattr(frames, "aclose", None):
             await close()
 
 

@@ -1,9 +1,8 @@
 """Turns under way, in memory: what they have told so far, and who follows them."""
 
 import asyncio
-from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Literal
 from uuid import UUID
 
@@ -101,16 +100,32 @@ class Run:
 
     async def follow(self, after: int = 0) -> AsyncGenerator[tuple[int, Event], None]:
         """Every event with its number, from the first behind `after` on; ends behind the terminal one."""
-        at = bisect_right(self.events, after, key=lambda told: told[0])
+        async with aclosing(self.batches(after, idle=None)) as batches:
+            async for batch in batches:
+                for told in batch:
+                    yield told
+
+    async def batches(
+        self, after: int = 0, *, idle: float | None
+    ) -> AsyncGenerator[list[tuple[int, Event]], None]:
+        """As `follow`, all that is there at a time; and nothing whenever none came for `idle` seconds."""
+        at = 0
         while True:
-            while at < len(self.events):
-                number, event = self.events[at]
-                at += 1
-                if number > after:  # where the run is made elsewhere, the first ones may only come now
-                    yield number, event
+            # Where the run is made elsewhere, those that the reader has seen may come late too.
+            batch = [told for told in self.events[at:] if told[0] > after]
+            at = len(self.events)
+            if batch:
+                yield batch
+            if at < len(self.events):
+                continue
             if self.has_ended or self._is_closed:
                 return
-            await self._changed.wait()
+            changed = self._changed
+            try:
+                async with asyncio.timeout(idle):
+                    await changed.wait()
+            except TimeoutError:
+                yield []
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

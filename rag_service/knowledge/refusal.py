@@ -100,7 +100,7 @@ def judged(question: str, found: Retrieval, embedder: Embedder) -> tuple[float, 
         passages_of(found.hits),
         found.frequencies,
         lead=found.lead,
-        familiarity=_trust(question, embedder) if known else 0.0,
+        familiarity=trust(question, embedder) if known else 0.0,
         terms=found.terms,
     )
     return (answerable(measured) if found.hits else -math.inf), measured
@@ -156,7 +156,7 @@ _UNSPACED_RANGE = (0.75, 0.95)
 """Pieces a letter: at the first a language is known, at the second foreign."""
 
 
-def _trust(question: str, embedder: Embedder) -> float:
+def trust(question: str, embedder: Embedder) -> float:
     """How far similarities tell covered questions from others, 0 to 1.
 
     That takes more than familiarity: of Spanish and Finnish the built-in model knows enough to find passages by, yet

@@ -97,7 +97,10 @@ async def test_a_title_a_name_and_a_quote_are_inert(
         ("citation", citation),
         ("done", {"message_id": "m", "finish_reason": "stop", "model": "m", "degraded": False}),
     ]
-    body = "".join(f"event: {event}\ndata: {json.dumps(data)}\n\n" for event, data in frames)
+    body = "".join(
+        f"event: {event}\ndata: {json.dumps(data)}\nid: {number}\n\n"
+        for number, (event, data) in enumerate(frames, 1)
+    )
     await tab.page.route(
         "**/api/v1/chat", lambda route: route.fulfill(content_type="text/event-stream", body=body)
     )

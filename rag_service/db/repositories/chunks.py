@@ -127,21 +127,22 @@ class Chunks:
             )
         )
 
-    async def sample(self, limit: int, *, of: UUID | None = None, outside: UUID | None = None) -> list[str]:
-        """Texts of chunks that can be asked for, the same each time but in no order: of one knowledge base, or of all
-        but one."""
+    async def sample(
+        self, limit: int, *, of: UUID | None = None, outside: UUID | None = None
+    ) -> list[tuple[UUID, str]]:
+        """Chunks that can be asked for, as their document's id and their text, the same each time but in no order: of
+        one knowledge base, or of all but one."""
         chosen = [] if of is None else [Document.knowledge_base_id == of]
         chosen += [] if outside is None else [Document.knowledge_base_id != outside]
-        return list(
-            await self._session.scalars(
-                select(Chunk.text)
-                .join(Document, Document.active_version_id == Chunk.version_id)
-                .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
-                .where(Document.deleted_at.is_(None), KnowledgeBase.deleted_at.is_(None), *chosen)
-                .order_by(func.md5(cast(Chunk.id, Text)))
-                .limit(limit)
-            )
+        rows = await self._session.execute(
+            select(Document.id, Chunk.text)
+            .join(Document, Document.active_version_id == Chunk.version_id)
+            .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
+            .where(Document.deleted_at.is_(None), KnowledgeBase.deleted_at.is_(None), *chosen)
+            .order_by(func.md5(cast(Chunk.id, Text)))
+            .limit(limit)
         )
+        return [(document_id, text) for document_id, text in rows]
 
     async def count(self, knowledge_base_id: UUID) -> int:
         """Chunks that can be asked for."""
