@@ -113,4 +113,4 @@ def serving(state: Path, **env: str) -> Iterator[Running]:
             yield Running(url, psutil.Process(process.pid), ready, http, state)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(60)  # answers under way have RAG_DRAIN_SECONDS

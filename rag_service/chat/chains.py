@@ -1,9 +1,9 @@
 """The chain of a turn, in LangChain's expression language:
 
-    remember | condense | retrieve | answer | note
+    remember | condense | retrieve | answer | end
 
-`remember` to `retrieve` fill in a `Turn`; `answer` makes events of it; `note` passes them on, keeps what will be
-stored of them, and says behind the last one that the answer is whole.
+`remember` to `retrieve` fill in a `Turn`; `answer` makes events of it; `end` passes them on, and says behind the last
+one that the answer is whole. Whoever streams the chain notes each event in the turn's record before the next one.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class Answering:
             | RunnableLambda(self._condense)
             | RunnableLambda(self._retrieve)
             | RunnableGenerator(self._answer)
-            | RunnableGenerator(self._note)
+            | RunnableGenerator(self._end)
         )
 
     async def _remember(self, turn: Turn) -> Turn:
@@ -172,11 +172,11 @@ class Answering:
             async for event in quotes:
                 yield event
 
-    async def _note(self, events: AsyncIterator[tuple[Turn, Event]]) -> AsyncIterator[Event]:
-        """Pass events on while taking note of them; behind the last, say that the answer is whole."""
+    async def _end(self, events: AsyncIterator[tuple[Turn, Event]]) -> AsyncIterator[Event]:
+        """Pass events on; behind the last, say that the answer is whole."""
         turn: Turn | None = None
-        async for turn, event in events:
-            turn.record.note(event)
+        async for of, event in events:
+            turn = of
             yield event
         if turn is None:
             return

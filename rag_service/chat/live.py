@@ -191,6 +191,8 @@ class LiveRuns:
                 async for event in events:
                     if isinstance(event, Done):
                         return Ending("complete", event)
+                    # Here, not in the chain: an event that a cancellation catches on its way is neither told nor kept.
+                    record.note(event)
                     run.publish(event)
                     self._journal.note(run)
         except asyncio.CancelledError:
