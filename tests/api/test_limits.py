@@ -183,8 +183,9 @@ async def test_who_has_used_up_the_days_tokens_waits_whether_the_answer_was_read
         await server.upload(MOON)
         model_server.reply(reply)
         caller, other = await key_of(server, stack), await key_of(server, stack)
-        async with asking(caller):
-            pass
+        async with asking(caller) as frames:
+            if reply is not HELD:
+                assert [frame.name async for frame in frames][-1] == "done"
 
         async def is_spent() -> bool:
             answer = await caller.post("/api/v1/chat", json={"message": ""})
