@@ -73,7 +73,6 @@ async def test_two_workers_do_each_job_once_through_the_loss_of_all_messages_and
         )
         await hand_in(stand, "shared", 10)
         await stand.until_it_says(0, OPEN)
-        assert all("job succeeded" in log.read_text() for log in logs)
 
         await hand_in(stand, "flushed", 6)
         redis.client.flushall()

@@ -1,4 +1,4 @@
-"""Five times the load that a process can take: what it takes on it does, the rest it refuses before that."""
+"""Five times the load that a process can take: what it takes on it does, the rest it refuses."""
 
 import asyncio
 import os
@@ -81,22 +81,21 @@ async def ask(http: httpx.AsyncClient) -> tuple[int, float]:
     return answer.status_code, time.perf_counter() - before
 
 
-async def test_under_five_times_the_load_some_are_refused_sooner_than_others_are_answered(
+async def test_under_five_times_the_load_some_are_refused_the_others_answered_and_it_lives(
     api: httpx.AsyncClient,
 ) -> None:
     alone = [await ask(api) for _ in range(20)]
     assert {status for status, _ in alone} == {200}
     usual = statistics.median(seconds for _, seconds in alone)
     end = time.perf_counter() + SECONDS
-    seen: list[tuple[int, float]] = []
-    health: list[float] = []
+    seen: list[int] = []
 
     async def client() -> None:
         while time.perf_counter() < end:
             has_settled = end - time.perf_counter() < SECONDS - SETTLED
-            status, seconds = await ask(api)
+            status, _ = await ask(api)
             if has_settled:
-                seen.append((status, seconds))
+                seen.append(status)
             if status == 503:
                 await asyncio.sleep(
                     CLIENTS / 5 * usual
@@ -104,17 +103,10 @@ async def test_under_five_times_the_load_some_are_refused_sooner_than_others_are
 
     async def probe() -> None:
         while time.perf_counter() < end:
-            before = time.perf_counter()
             assert (await api.get("/health/live")).status_code == 200
-            health.append(time.perf_counter() - before)
             await asyncio.sleep(0.05)
 
     await asyncio.gather(probe(), *(client() for _ in range(CLIENTS)))
-    answered = [seconds for status, seconds in seen if status == 200]
-    refused = [seconds for status, seconds in seen if status == 503]
-    shown = (usual, len(answered), len(refused), statistics.median(answered), max(health))
-    assert len(answered) > 5 and len(refused) > 5, shown
-    # Who is refused does not stand in line first. How long the others take is for the bench to tell.
-    assert statistics.median(refused) < statistics.median(answered), shown
-    assert max(health) < 2, shown
-    assert (await ask(api))[0] == 200, shown
+    # How long those wait who are let in is for the bench to tell.
+    assert seen.count(200) > 5 and seen.count(503) > 5, (usual, seen)
+    assert (await ask(api))[0] == 200
