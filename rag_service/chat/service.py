@@ -21,7 +21,7 @@ from rag_service.chat.runs import Run
 from rag_service.chat.summaries import Summariser
 from rag_service.chat.turn import Record, Turn
 from rag_service.db.engine import Database
-from rag_service.db.models import Channel, KnowledgeBase, StoredRun, new_id
+from rag_service.db.models import Channel, Conversation, KnowledgeBase, StoredRun, new_id
 from rag_service.db.repositories.branches import Branches
 from rag_service.db.repositories.conversations import Conversations
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
@@ -130,17 +130,13 @@ class ChatService:
         once = once or Once(principal.subject, None)
         async with self._database.transaction() as session:
             await once.claim(session, said)
-            conversations = Conversations(session, principal.subject)
+            conversations, bases = Conversations(session, principal.subject), KnowledgeBases(session)
             if conversation_id is None:
-                found = await KnowledgeBases(session).asked(knowledge_base)
+                found = await bases.asked(knowledge_base)
                 conversation = await conversations.start(found.id, _title(question or ""), channel)
             else:
                 conversation = await conversations.get(conversation_id, keep=True)
-                bases = KnowledgeBases(session)
-                mine = conversation.knowledge_base_id
-                found = await (bases.by_slug(knowledge_base) if knowledge_base else bases.get(mine))
-                if found.id != mine:
-                    raise InvalidInput("The conversation is about another knowledge base; start a new one.")
+                found = await _base_of(conversation, bases, knowledge_base)
             branches = Branches(session, conversation)
             if question is None:
                 asked = await question_of(branches, regenerate_message_id)
@@ -212,6 +208,15 @@ class ChatService:
     async def close(self) -> None:
         """Leave summaries that are not made yet for later."""
         await self._summaries.close()
+
+
+async def _base_of(conversation: Conversation, bases: KnowledgeBases, wanted: str | None) -> KnowledgeBase:
+    """The knowledge base of a conversation. Raises InvalidInput where another one is wanted."""
+    mine = conversation.knowledge_base_id
+    found = await (bases.by_slug(wanted) if wanted else bases.get(mine))
+    if found.id != mine:
+        raise InvalidInput("The conversation is about another knowledge base; start a new one.")
+    return found
 
 
 def _title(question: str) -> str:

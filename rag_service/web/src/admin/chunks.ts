@@ -8,7 +8,7 @@ import { backIcon } from "../icons";
 import { shared } from "../theme";
 import type { AdminApi } from "./client";
 import { bytes, count } from "./format";
-import { fetchPages, Load } from "./load";
+import { fetchPages, Load, showMore } from "./load";
 import { href } from "./router";
 import { consoleStyles } from "./styles";
 import type { Chunk, DocumentRow } from "./types";
@@ -74,11 +74,7 @@ export class Chunks extends LitElement {
           <ol>
             ${items.map((chunk) => this.#chunk(chunk))}
           </ol>
-          ${
-            next === null
-              ? nothing
-              : html`<p class="more"><button type="button" class="button" @click=${() => this.#more(items.length)}>Show more</button></p>`
-          }
+          ${showMore(next, () => this.#more(items.length))}
         `,
       )}
     `;

@@ -14,7 +14,7 @@ import type { ConfirmDialog } from "./confirm";
 import { NoticeEvent } from "./events";
 import { bytes, count, day } from "./format";
 import { earlierEnds, type Order, orderFor } from "./jobs";
-import { fetchPages, type Listed, Load } from "./load";
+import { fetchPages, type Listed, Load, showMore } from "./load";
 import { href } from "./router";
 import { consoleStyles } from "./styles";
 import { tableStyles } from "./table-styles";
@@ -126,11 +126,7 @@ export class Documents extends LitElement {
           </tbody>
         </table>
       </div>
-      ${
-        next === null
-          ? nothing
-          : html`<p class="more"><button type="button" class="button" @click=${() => this.#more(items.length)}>Show more</button></p>`
-      }
+      ${showMore(next, () => this.#more(items.length))}
     `;
   }
 

@@ -9,7 +9,7 @@ import { en } from "../i18n";
 import { shared } from "../theme";
 import type { AdminApi } from "./client";
 import { day } from "./format";
-import { fetchPages, type Listed, Load } from "./load";
+import { fetchPages, type Listed, Load, showMore } from "./load";
 import { consoleStyles } from "./styles";
 import { tableStyles } from "./table-styles";
 import type { RatedAnswer } from "./types";
@@ -54,11 +54,7 @@ export class Feedback extends LitElement {
           </tbody>
         </table>
       </div>
-      ${
-        next === null
-          ? nothing
-          : html`<p class="more"><button type="button" class="button" @click=${() => this.#more(items.length)}>Show more</button></p>`
-      }
+      ${showMore(next, () => this.#more(items.length))}
     `;
   }
 

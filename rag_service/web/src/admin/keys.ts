@@ -12,7 +12,7 @@ import "./confirm";
 import type { ConfirmDialog } from "./confirm";
 import { NoticeEvent } from "./events";
 import { day } from "./format";
-import { failure, fetchPages, type Listed, Load } from "./load";
+import { failure, fetchPages, type Listed, Load, showMore } from "./load";
 import "./snippet";
 import { consoleStyles } from "./styles";
 import { tableStyles } from "./table-styles";
@@ -106,11 +106,7 @@ export class Keys extends LitElement {
           </tbody>
         </table>
       </div>
-      ${
-        next === null
-          ? nothing
-          : html`<p class="more"><button type="button" class="button" @click=${() => this.#more(items.length)}>Show more</button></p>`
-      }
+      ${showMore(next, () => this.#more(items.length))}
     `;
   }
 

@@ -80,3 +80,10 @@ export function failure(error: unknown, retry?: () => unknown): TemplateResult {
     ${retry ? html`<button type="button" class="button" @click=${retry}>Try again</button>` : nothing}
   </div>`;
 }
+
+/** The end of a list's page: a button for what comes behind it, where there is something. */
+export function showMore(next: unknown, show: () => unknown): TemplateResult | typeof nothing {
+  return next === null
+    ? nothing
+    : html`<p class="more"><button type="button" class="button" @click=${show}>Show more</button></p>`;
+}

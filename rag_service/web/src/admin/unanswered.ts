@@ -1,6 +1,6 @@
 /** What people asked of a knowledge base and its documents did not answer. */
 
-import { html, LitElement, nothing, type TemplateResult } from "lit";
+import { html, LitElement, type TemplateResult } from "lit";
 import { property } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 
@@ -9,7 +9,7 @@ import { define } from "../define";
 import { shared } from "../theme";
 import type { AdminApi } from "./client";
 import { day } from "./format";
-import { fetchPages, type Listed, Load } from "./load";
+import { fetchPages, type Listed, Load, showMore } from "./load";
 import { href } from "./router";
 import { consoleStyles } from "./styles";
 import { tableStyles } from "./table-styles";
@@ -59,11 +59,7 @@ export class UnansweredQuestions extends LitElement {
           </tbody>
         </table>
       </div>
-      ${
-        next === null
-          ? nothing
-          : html`<p class="more"><button type="button" class="button" @click=${() => this.#more(items.length)}>Show more</button></p>`
-      }
+      ${showMore(next, () => this.#more(items.length))}
     `;
   }
 
