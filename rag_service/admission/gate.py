@@ -61,11 +61,11 @@ class Gate:
         try:
             async with asyncio.timeout(BURST_SECONDS):
                 await turn
-        except TimeoutError:
-            raise self._refusal() from None
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+        except (TimeoutError, asyncio.CancelledError) as leaving:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._let_next_in()  # let in at the moment of leaving: the place goes on
+            if isinstance(leaving, TimeoutError):
+                raise self._refusal() from None
             raise
 
     def _expected(self, place: int) -> float:

@@ -78,3 +78,22 @@ def test_a_bound_refuses_one_more_and_counts_each_leaving_once() -> None:
     place.give_up()
     with bound.enter(), pytest.raises(Overloaded):
         bound.enter()
+
+
+async def test_who_is_sent_away_while_leaving_gives_no_place_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(1)
+    inside = await gate.enter()
+    waiting = [asyncio.create_task(gate.enter()) for _ in range(20)]
+    await asyncio.sleep(0)
+    monkeypatch.setattr(gates, "STANDING_SECONDS", -1.0)
+    with pytest.raises(Overloaded):
+        gate.check()  # sends the last ones away
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    monkeypatch.setattr(gates, "STANDING_SECONDS", 3600.0)
+    late = asyncio.create_task(gate.enter())
+    await asyncio.sleep(0)
+    assert not late.done()  # the only place is taken
+    inside.end()
+    (await late).end()
