@@ -8,7 +8,6 @@ from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
-from rag_service.chat.plain_chunks import use_plain_chunks
 from rag_service.errors import ConfigurationError
 from rag_service.settings import Settings
 
@@ -109,7 +108,6 @@ def connect(name: str, setting: str, settings: Settings) -> BaseChatModel:
         raise ConfigurationError(
             f"{setting}: {name} cannot be used; its provider is not known, or does not take these settings. {FORM}."
         ) from None
-    use_plain_chunks(made)
     return made
 
 

@@ -1,16 +1,14 @@
 """A turn of a conversation: begun, streamed, saved, whatever happens on the way."""
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable
 
 from rag_service.auth.principal import Principal
 from rag_service.chat.branches import NEWEST, Parent, parent_of, question_of
 from rag_service.chat.chains import Answering
-from rag_service.chat.events import Event
 from rag_service.chat.expansion import load_expansion
 from rag_service.chat.live import LiveRuns
 from rag_service.chat.llm import ChatModel
@@ -60,16 +58,9 @@ class ChatService:
         self._memory = Memory(database, count, settings.history_tokens, frame)
         self._summaries = Summariser(database, model, prompts["summarise"], settings.history_tokens, frame)
         self._refusal_score = settings.refusal_score
-        self.runs = LiveRuns(
-            database,
-            self._events,
-            completed=self._summarise,
-            grace=settings.run_grace_seconds,
-            keep_quotes=settings.keep_quotes,
-        )
         answer_prompts = load_answer_prompts(settings.prompts_dir)
         self._prompt_names = list(answer_prompts)
-        self._chain: Runnable[Turn, Event] = Answering(
+        answering = Answering(
             retriever=retriever,
             embedder=embedder,
             model=model,
@@ -79,7 +70,14 @@ class ChatService:
             context_tokens=settings.context_tokens,
             load_history=self._remembered,
             expansion=load_expansion(settings, model),
-        ).chain()
+        )
+        self.runs = LiveRuns(
+            database,
+            answering.events,
+            completed=self._summarise,
+            grace=settings.run_grace_seconds,
+            keep_quotes=settings.keep_quotes,
+        )
 
     def check_prompt(self, name: str) -> None:
         """Raises InvalidInput where there is no answer prompt of that name."""
@@ -182,10 +180,6 @@ class ChatService:
             async with self._database.transaction() as session:
                 message = await Conversations(session, principal.subject).message(UUID(begun["message_id"]))
         return retold(UUID(begun["run_id"]), message)
-
-    async def _events(self, turn: Turn) -> AsyncGenerator[Event, None]:
-        async for event in self._chain.astream(turn):
-            yield event
 
     async def askable(self) -> list[KnowledgeBase]:
         """The knowledge bases that the caller may ask, by slug."""

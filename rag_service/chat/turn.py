@@ -23,7 +23,6 @@ class Record:
     `topics` is the end of a refusal's text: headings of documents, which are not stored with it.
     """
 
-    text: str = ""
     topics: str = ""
     sources: list[Source] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
@@ -35,6 +34,7 @@ class Record:
     finish_reason: str = "stop"
     degraded: bool = False
     started: float = field(default_factory=time.perf_counter)
+    _texts: list[str] = field(default_factory=list)
 
     def note(self, event: Event) -> None:
         """Take in an event on its way out."""
@@ -42,11 +42,16 @@ class Record:
             case Sources(sources):
                 self.sources = list(sources)
             case Delta(text):
-                if not self.text:
+                if not self._texts:
                     self.timings["first_delta"] = self.elapsed()
-                self.text += text
+                self._texts.append(text)
             case Citation():
                 self.citations.append(event)
+
+    @property
+    def text(self) -> str:
+        """The answer as far as it was told."""
+        return "".join(self._texts)
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -69,7 +74,8 @@ class Turn:
     """One question on its way through the chain. `asked` are the questions before it, where they help to search.
 
     `told` is what was said before where the caller keeps the conversation, and `instruction` what it wishes of the
-    answer.
+    answer. `likely` is how likely it is that what was found answers the question, below 0 where nothing was; without
+    `sources` it is refused.
     """
 
     message_id: UUID
@@ -89,6 +95,8 @@ class Turn:
     query: str = ""
     asked: Sequence[str] = ()
     found: Retrieval = NOTHING
+    likely: float = 0.0
+    sources: Sequence[Source] = ()
 
 
 def rounded(timings: dict[str, float]) -> dict[str, float]:
