@@ -7,7 +7,7 @@ and together they took most of the processor time and of the memory of a stream.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +49,12 @@ async def pieces(model: BaseChatModel, messages: Sequence[BaseMessage]) -> Async
             yield _joined(chunks)
 
 
+async def close(model: BaseChatModel) -> None:
+    """Let go of the connections of a model of OpenAI's protocol; others see to theirs."""
+    if isinstance(model, BaseChatOpenAI):
+        await model.root_async_client.close()
+
+
 def _request(
     model: BaseChatModel, messages: Sequence[BaseMessage]
 ) -> tuple[AsyncOpenAI, dict[str, Any]] | None:
@@ -66,17 +72,31 @@ class _Wire(AsyncStream[list[dict[str, Any]]]):
     async def __stream__(self) -> AsyncIterator[list[dict[str, Any]]]:
         lines, received = _Lines(), self.response.aiter_bytes()
         try:
-            while not lines.are_done and (read := await anext(received, None)) is not None:
-                if chunks := [self._checked(data) for data in lines.feed(read)]:
+            while not lines.are_done:
+                read = await anext(received, None)
+                chunks, failure = self._chunks(lines.feed(b"\n" if read is None else read))
+                if chunks:
                     yield chunks
-            if chunks := [self._checked(data) for data in lines.feed(b"\n")]:
-                yield chunks
+                if failure is not None:
+                    raise failure
+                if read is None:
+                    return
             # With its last byte read, which mostly came with the others, the connection can be used again.
             with suppress(TimeoutError, TransportError):
                 async with asyncio.timeout(_LAST_BYTE_SECONDS):
                     await anext(received, None)
         finally:
             await self.response.aclose()
+
+    def _chunks(self, lines: Iterable[bytes]) -> tuple[list[dict[str, Any]], ValueError | APIError | None]:
+        """The chunks up to the first that is none, and why it is none: what came before it was said."""
+        chunks: list[dict[str, Any]] = []
+        try:
+            for data in lines:
+                chunks.append(self._checked(data))
+        except (ValueError, APIError) as failure:
+            return chunks, failure
+        return chunks, None
 
     def _checked(self, data: bytes) -> dict[str, Any]:
         chunk: Any = json.loads(data)

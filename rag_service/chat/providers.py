@@ -6,6 +6,7 @@ from typing import Any
 
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
+from openai import DefaultAioHttpClient
 from pydantic import SecretStr
 
 from rag_service.errors import ConfigurationError
@@ -36,6 +37,8 @@ def _openai(settings: Settings, seconds: float) -> dict[str, Any]:
         "stream_usage": True,
         # The package waits for each piece in a way that can lose a cancellation.
         "stream_chunk_timeout": None,
+        # Its usual client parses HTTP in Python, and looks at the clock around each read: twice a relay's whole work.
+        "http_async_client": DefaultAioHttpClient(),
         "base_url": settings.openai_base_url,
         "api_key": settings.openai_api_key or SecretStr("none"),
     }
