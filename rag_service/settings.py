@@ -185,6 +185,10 @@ class Settings(BaseSettings):
     history_tokens: Annotated[int, Field(ge=0)] = 1500
     context_tokens: Annotated[int, Field(ge=200)] = 3000
     answer_tokens: Annotated[int, Field(ge=16)] = 1000
+    model_titles: bool = Field(
+        default=True,
+        description="whether the language model words the title of a conversation that began with a long question",
+    )
     model_first_token_seconds: Annotated[float, Field(gt=0)] = 30.0
     model_token_seconds: Annotated[float, Field(gt=0)] = 30.0
     model_rest_seconds: Annotated[float, Field(ge=0)] = Field(

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import cycle
 from urllib.parse import urlsplit
 
@@ -102,10 +103,12 @@ def _is_whole(answer: bytes) -> bool:
 class _Asking:
     def __init__(self, crowd: Crowd) -> None:
         self._crowd = crowd
-        self._address = urlsplit(crowd.url)
+        address = urlsplit(crowd.url)
         self._requests = cycle([_request("POST", crowd.url, crowd.headers, body) for body in crowd.bodies])
         self._under_way: set[asyncio.Task[None]] = set()
         self._free: list[_Connection] = []
+        assert address.hostname and address.port
+        self._place = address.hostname, address.port
         self.seen = Seen()
         self._waiting = 0
 
@@ -153,9 +156,7 @@ class _Asking:
     async def _connect(self, free: list[_Connection]) -> _Connection:
         self.seen.connections += 1
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            lambda: _Connection(free), self._address.hostname, self._address.port
-        )
+        _, connection = await loop.create_connection(lambda: _Connection(free), *self._place)
         return connection
 
     def _count(self, took: float, answer: bytes) -> None:
@@ -173,14 +174,16 @@ class _Asking:
         connection = await self._connect([])
         request = _request("GET", self._crowd.health, {}, "")
         while time.perf_counter() < self._end:
-            answered = asyncio.get_running_loop().create_future()
-            connection.ask(
-                request, time.perf_counter(), lambda took, answer, to=answered: to.set_result((took, answer))
-            )
+            answered: asyncio.Future[tuple[float, bytes]] = asyncio.get_running_loop().create_future()
+            connection.ask(request, time.perf_counter(), partial(_put, answered))
             took, answer = await answered
             assert answer[9:12] == b"200", answer
             self.seen.health.append(took)
             await asyncio.sleep(PROBE_SECONDS)
+
+
+def _put(answered: "asyncio.Future[tuple[float, bytes]]", took: float, answer: bytes) -> None:
+    answered.set_result((took, answer))
 
 
 def _request(method: str, url: str, headers: dict[str, str], body: str) -> bytes:

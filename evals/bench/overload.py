@@ -13,7 +13,7 @@ from evals.bench.stack import Running
 
 TIMES = 5
 SECONDS = 15.0
-ALONE_SECONDS, CAPACITY_SECONDS = 5.0, 6.0
+WARM_UP_SECONDS, ALONE_SECONDS, CAPACITY_SECONDS = 2.0, 5.0, 6.0
 WAITING = 8
 """How many wait for their first word while it is measured what the server can take."""
 QUESTIONS = 500
@@ -33,6 +33,7 @@ def measure(server: Running) -> dict[str, Any]:
         seconds=ALONE_SECONDS,
     )
     asked = asdict(crowd)
+    _seen({**asked, "waiting": 2, "seconds": WARM_UP_SECONDS})
     alone = _seen({**asked, "waiting": 1})
     most = _seen({**asked, "waiting": WAITING, "seconds": CAPACITY_SECONDS})
     capacity = most["count"]["admitted"] / CAPACITY_SECONDS

@@ -17,6 +17,14 @@ _SANE_ID = re.compile(r"[\w.-]{8,64}")
 SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
+_PEOPLE = "/api/v1/people/"
+
+
+def _loggable(path: str) -> str:
+    """The path of a request, without the person whom it may name: who is erased is not to be kept in the log."""
+    return f"{_PEOPLE}***" if path.startswith(_PEOPLE) else path
+
+
 class RequestContext:
     """Gives each request an id, in its state, its response and all its log lines; logs how it ended."""
 
@@ -50,7 +58,7 @@ class RequestContext:
                 "request",
                 extra={
                     "method": scope["method"],
-                    "path": scope["path"],
+                    "path": _loggable(scope["path"]),
                     "status": status,
                     "milliseconds": round(1000 * (time.perf_counter() - started), 1),
                 },

@@ -30,7 +30,7 @@ def as_markdown(title: str, messages: Sequence[Message]) -> str:
 
 
 def _state(message: Message) -> str:
-    said = [message.state] if message.state != "complete" else []
+    said: list[str] = [message.state] if message.state != "complete" else []
     if message.degraded:
         said.append("quoted, since the language model was not available")
     return f" ({'; '.join(said)})" if said else ""

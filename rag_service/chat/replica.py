@@ -62,6 +62,7 @@ class Replica:
         while True:
             try:
                 await self._stop_runs()
+                await self._stop_those_of_revoked_keys()
                 await self.bury_the_dead()
                 if time.monotonic() - cleaned > CLEAN_SECONDS:
                     cleaned = time.monotonic()
@@ -87,6 +88,12 @@ class Replica:
             async with self._database.transaction() as session:
                 for run_id in await Runs(session).to_stop(self.name):
                     self._stop(run_id)
+
+    async def _stop_those_of_revoked_keys(self) -> None:
+        """Whoever reads such a run, on any server, is told by its end that the key counts no more."""
+        async with self._database.transaction() as session:
+            for run_id in await Runs(session).of_revoked_keys(self.name):
+                self._stop(run_id)
 
     async def bury_the_dead(self) -> None:
         """End the runs of processes that died. Raises DatabaseUnavailable."""

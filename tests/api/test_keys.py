@@ -13,7 +13,8 @@ from sqlalchemy import select
 
 from rag_service.api import watching
 from rag_service.db.models import StoredRun
-from rag_service.testing.model_server import ModelServer, Reply
+from rag_service.db.repositories import runs
+from rag_service.testing.model_server import Fault, ModelServer, Reply
 from tests.api.conftest import NewBase, client_of
 from tests.api.support import check_problem, live_frames, stored, until, whole
 from tests.conftest import Server
@@ -182,6 +183,32 @@ async def test_a_stream_ends_with_the_credential_it_was_begun_with(
                     assert (await admin.delete(path)).status_code == 204
     assert frame.data["code"] == "credential_revoked" and frame.id == len(names) - 1
     assert names[-1] == "error" and "done" not in names
+
+    async def is_over() -> bool:
+        return model_server.open_streams == 0
+
+    await until(is_over)
+
+
+async def test_a_silent_turn_is_stopped_with_its_key_and_its_stream_says_why(
+    generating: Server, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(runs, "REVOKED_FOR", timedelta(seconds=0.3))
+    model_server.reply(Reply("The moon is basalt.", fault=Fault.SILENT_BETWEEN, after_tokens=2))
+    made = await make(generating)
+    async with (
+        client_of(generating.url, made["key"]) as caller,
+        caller.stream("POST", "/api/v1/chat", json={"message": "What is the moon made of?"}) as answer,
+        aclosing(live_frames(answer)) as frames,
+        asyncio.timeout(5),  # the next ping would be there after 15
+    ):
+        names = []
+        async for frame in frames:
+            names.append(frame.name)
+            if names.count("delta") == 1 and frame.name == "delta":
+                assert (await generating.http.delete(f"/api/v1/keys/{made['id']}")).status_code == 204
+    assert (frame.name, frame.data["code"]) == ("error", "credential_revoked")
 
     async def is_over() -> bool:
         return model_server.open_streams == 0

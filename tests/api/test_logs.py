@@ -50,6 +50,8 @@ async def test_no_key_question_document_or_answer_is_logged(
         await caller.post("/api/v1/search", json={"query": QUESTION})
         async with client_of(server.url, "rag_admin_xylophone") as nobody:
             await nobody.get("/api/v1/jobs", params={"state": "xylophone-query"})
+        erased = await server.http.delete("/api/v1/people/embed:site:user:xylophone-person")
+        assert erased.status_code == 200
     text = logged(caplog)
     assert "request" in text and "quoting, since the language model failed" in text
     assert "xylophone" not in text

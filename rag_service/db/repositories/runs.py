@@ -9,12 +9,14 @@ from sqlalchemy import Integer, Uuid, delete, func, literal, select, text, updat
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag_service.db.models import Conversation, StoredEvents, StoredRun
+from rag_service.db.models import ApiKey, Conversation, StoredEvents, StoredRun
 
 STOP_CHANNEL = "run_stop"
 CLEAN_AT_ONCE = 1000
 FOLLOWED_FOR = timedelta(seconds=5)
 """How long a run counts as followed after a reader elsewhere was noted."""
+REVOKED_FOR = timedelta(seconds=6)
+"""How long ago a key was revoked whose runs are stopped: their streams have noticed by then, and say so."""
 
 _ADD = text(
     "INSERT INTO run_events (run_id, first, last, events) "
@@ -136,6 +138,19 @@ class Runs:
         rows = await self._session.scalars(
             select(StoredRun.id).where(
                 StoredRun.replica == replica, StoredRun.ended_at.is_(None), StoredRun.stop_requested
+            )
+        )
+        return list(rows)
+
+    async def of_revoked_keys(self, replica: str) -> list[UUID]:
+        """The runs of a replica that were begun with keys which were revoked, or ended, a while ago."""
+        rows = await self._session.scalars(
+            select(StoredRun.id)
+            .join(ApiKey, StoredRun.owner == func.concat("key:", ApiKey.id))
+            .where(
+                StoredRun.replica == replica,
+                StoredRun.ended_at.is_(None),
+                func.least(ApiKey.revoked_at, ApiKey.expires_at) < func.now() - REVOKED_FOR,
             )
         )
         return list(rows)
