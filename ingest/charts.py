@@ -28,7 +28,7 @@ def chart_text(part: bytes) -> tuple[str, list[str]]:
     """A chart's title, and its data as tables: one for all series that have the same categories.
 
     Raises:
-        ParseError, DefusedXmlException: it is not well formed.
+        ParseError, DefusedXmlException, ValueError: it is not well formed.
     """
     root = fromstring(part)
     tables: dict[tuple[str, ...], list[_Series]] = {}

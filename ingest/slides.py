@@ -64,7 +64,7 @@ def _added(archive: ZipFile) -> Iterator[tuple[int, list[tuple[Kind, str]]]]:
 def _chart(part: bytes) -> Iterator[tuple[Kind, str]]:
     try:
         title, tables = chart_text(part)
-    except (ParseError, DefusedXmlException):
+    except (ParseError, DefusedXmlException, ValueError):
         return  # one that is damaged does not cost the slide its notes
     if title:
         yield "paragraph", f"Chart: {title}"

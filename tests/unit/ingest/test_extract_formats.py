@@ -1,5 +1,8 @@
 """Every kind of file that we promise to read: its text, its structure, its title, its pages."""
 
+import io
+from zipfile import ZipFile
+
 import docx
 import pptx
 import pytest
@@ -226,6 +229,23 @@ def test_a_title_that_the_heads_of_later_pages_repeat_stays(read: Read) -> None:
     assert found.text.count("Summaries of Logs") == 5
     said = [found.text[block.start : block.end] for block in found.blocks]
     assert said.count("Summaries of Logs") == 1 and found.title == "Summaries of Logs"
+
+
+def test_a_damaged_chart_does_not_cost_a_slide_its_notes(read: Read) -> None:
+    presentation = pptx.Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[5])
+    drawn = CategoryChartData()
+    drawn.categories = ["East"]
+    drawn.add_series("2024", (1,))
+    slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, Inches(1), Inches(1), Inches(5), Inches(4), drawn)
+    slide.notes_slide.notes_text_frame.text = "Say it slowly."
+    sound, damaged = io.BytesIO(files.saved(presentation)), io.BytesIO()
+    with ZipFile(sound) as old, ZipFile(damaged, "w") as new:
+        for item in old.infolist():
+            content = old.read(item)
+            is_chart = item.filename.startswith("ppt/charts/chart")
+            new.writestr(item, content.replace(b'idx="0"', b'idx="x"') if is_chart else content)
+    assert "Notes: Say it slowly." in read("sales.pptx", damaged.getvalue()).text
 
 
 def test_what_a_chart_draws_is_a_table_below_its_slide(read: Read) -> None:
