@@ -19,6 +19,7 @@ from ingest.hyphens import rejoined
 from ingest.limits import Budget, Limits
 from ingest.media_types import PDF
 from ingest.ocr import Languages
+from ingest.pdf_backward import with_backward_pages
 from ingest.pdf_glyphs import pages_with_whole_words
 from ingest.pdf_table_places import with_tables
 from ingest.scans import ScannedPages, read_pages
@@ -50,6 +51,7 @@ def read_pdf(path: Path, data: bytes, name: str, limits: Limits) -> Extraction:
     count = int(result.metadata.get("page_count") or 0)
     text, blocks = _with_pages(text, blocks, _incomplete(text, blocks, result.pages or []))
     text, blocks = _with_pages(text, blocks, pages_with_whole_words(path, _by_page(text, blocks)))
+    text, blocks = with_backward_pages(path, text, blocks)
     text, blocks, doubts = with_tables(path, text, blocks, for_tables)
     blocks = _without_running_heads(text, blocks)
     title = clean_title(result.metadata.get("title")) or clean_title(first_heading(text, blocks))

@@ -1,5 +1,5 @@
 """Word files made ready for the converter, which drops tabs (so that words are glued), `&`, `<` and `>`, the marks of
-lists that a style makes, and all of a paragraph in which a text box is anchored."""
+lists that a style makes, charts, and all of a paragraph in which a text box is anchored."""
 
 import html
 import re
@@ -7,6 +7,7 @@ import zlib
 from io import BytesIO
 from zipfile import BadZipFile, ZipFile
 
+from ingest.word_charts import charts_of, with_charts
 from ingest.word_lists import declared, list_styles
 
 _MOST_BYTES = 512 * 1024 * 1024
@@ -36,9 +37,11 @@ def prepared(data: bytes) -> bytes:
             lists = list_styles(old.read(styles).decode()) if styles in old.namelist() else {}
             for item in members:
                 content = old.read(item)
-                is_text = item.filename.startswith("word/") and item.filename.endswith(".xml")
-                new.writestr(item, _rewritten(declared(content.decode(), lists)) if is_text else content)
-    except (BadZipFile, RuntimeError, OSError, ValueError, EOFError, zlib.error):
+                if item.filename.startswith("word/") and item.filename.endswith(".xml"):
+                    shown = with_charts(content.decode(), charts_of(old, item.filename))
+                    content = _rewritten(declared(shown, lists)).encode()
+                new.writestr(item, content)
+    except (BadZipFile, KeyError, RuntimeError, OSError, ValueError, EOFError, zlib.error):
         return data
     return ready.getvalue()
 

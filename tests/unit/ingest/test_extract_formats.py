@@ -251,3 +251,9 @@ def test_what_a_chart_draws_is_a_table_below_its_slide(read: Read) -> None:
         "Notes: Say it slowly."
     ).replace("|  |", "| |")
     assert {block.page for block in found.blocks} == {1}
+
+    found = read("sales.docx", files.word_with_chart(drawn, "In R&D, they grew.", "behind"))
+    assert found.text.strip().replace("|  |", "| |") == (
+        "In R&D, they grew.\n\nChart: Share by region\n\n| | 2024 | 2025 |\n| --- | --- | --- |\n"
+        "| East \\| North | 25% | 50% |\n| চট্টগ্রাম | | 13% |\n\n| behind |\n| --- |"
+    )
