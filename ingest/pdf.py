@@ -13,14 +13,15 @@ import regex
 from ingest.assembly import Assembly
 from ingest.blocks import Block, Extraction, first_heading, plain_blocks
 from ingest.conversion import clean_title, converted
-from ingest.converted import from_nodes
+from ingest.converted import from_nodes, texts_of
 from ingest.decoding import scrub
-from ingest.hyphens import rejoined
+from ingest.hyphens import Written, rejoined
 from ingest.limits import Budget, Limits
 from ingest.media_types import PDF
 from ingest.ocr import Languages
 from ingest.pdf_backward import with_backward_pages
 from ingest.pdf_glyphs import pages_with_whole_words
+from ingest.pdf_signs import flat_signs
 from ingest.pdf_table_places import with_tables
 from ingest.scans import ScannedPages, read_pages
 
@@ -47,9 +48,11 @@ def read_pdf(path: Path, data: bytes, name: str, limits: Limits) -> Extraction:
     half = replace(limits, seconds=limits.seconds / 2, cpu_seconds=limits.cpu_seconds / 2)
     for_tables = Budget(half)  # from now on: what the converter takes is taken off
     result = converted(data, PDF, name, structure=True)
-    text, blocks = from_nodes(result.document["nodes"] if result.document else [])
+    nodes = result.document["nodes"] if result.document else []
+    written = Written.of("\n".join(said for _, said in texts_of(nodes)))
+    text, blocks = from_nodes(nodes, written, flat_signs(path, texts_of(nodes)))
     count = int(result.metadata.get("page_count") or 0)
-    text, blocks = _with_pages(text, blocks, _incomplete(text, blocks, result.pages or []))
+    text, blocks = _with_pages(text, blocks, _incomplete(text, blocks, result.pages or [], written))
     text, blocks = _with_pages(text, blocks, pages_with_whole_words(path, _by_page(text, blocks)))
     text, blocks = with_backward_pages(path, text, blocks)
     text, blocks, doubts = with_tables(path, text, blocks, for_tables)
@@ -86,11 +89,15 @@ def _count(text: str) -> int:
     return sum(map(str.isalnum, text))
 
 
-def _incomplete(text: str, blocks: Sequence[Block], pages: Iterable[dict[str, Any]]) -> dict[int, str]:
+def _incomplete(
+    text: str, blocks: Sequence[Block], pages: Iterable[dict[str, Any]], written: Written
+) -> dict[int, str]:
     """The pages of which the blocks hold too little, each with all of its text."""
     letters = _letters(text, blocks)
     whole = {
-        int(page["page_number"]): rejoined(_WITHIN_SENTENCE.sub("\n", scrub(page["content"]).strip()))
+        int(page["page_number"]): scrub(
+            rejoined(_WITHIN_SENTENCE.sub("\n", page["content"].strip()), written)
+        )
         for page in pages
     }
     return {page: held for page, held in whole.items() if letters[page] < LEAST_SHARE * _count(held)}

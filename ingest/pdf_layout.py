@@ -96,7 +96,7 @@ def _letters(text: pypdfium2.PdfTextPage) -> Iterator[tuple[Word, int]]:
         known = raw.FPDFText_GetLooseCharBox(text, at, byref(box))
         letter = chr(code) if 0 < code < 0x110000 else " "
         if code < 0x20 and code not in (0x02, 0x09, 0x0A, 0x0D):
-            letter = "-" if _is_flat(text, at) else " "
+            letter = "-" if is_flat(text, at) else " "
         if known and not letter.isspace():
             turn = round(-raw.FPDFText_GetCharAngle(text, at) / _QUARTER) % 4
             yield Word(letter, box.left, box.right, box.bottom, box.top), turn
@@ -104,7 +104,7 @@ def _letters(text: pypdfium2.PdfTextPage) -> Iterator[tuple[Word, int]]:
             yield Word(" ", 0, 0, 0, 0), 0
 
 
-def _is_flat(text: pypdfium2.PdfTextPage, at: int) -> bool:
+def is_flat(text: pypdfium2.PdfTextPage, at: int) -> bool:
     """Whether a letter whose font does not tell what it is looks like a minus."""
     left, right, bottom, top = c_double(), c_double(), c_double(), c_double()
     known = raw.FPDFText_GetCharBox(text, at, byref(left), byref(right), byref(bottom), byref(top))

@@ -27,6 +27,9 @@ PRINTED = PICTURES / "bangla-printed.pdf"
         ("the end of a part-\n\nAnd a new one", "the end of a part-\n\nAnd a new one"),
         ("- one\n- two", "- one\n- two"),
         ("both single- and\nmulti-\nhop", "both single- and\nmultihop"),
+        ("a well-\nknown man is known and does well", "a well-known man is known and does well"),
+        ("over\x02fitting of a fitting, over and over", "overfitting of a fitting, over and over"),
+        ("Smith\x02Jones on COVID\x0219 is im\x02portant", "Smith-Jones on COVID-19 is important"),
     ],
 )
 def test_a_word_broken_at_a_line_s_end_is_whole(text: str, whole: str) -> None:
@@ -73,3 +76,8 @@ def test_what_runs_from_right_to_left_is_in_the_order_in_which_it_is_read(read: 
         ("paragraph", "کشتی در ساعت ۱۰:۳۰ از بندر به راه است."),
         ("paragraph", "The Arabic word سلام means peace."),
     ]
+
+
+def test_a_minus_that_its_font_does_not_name_is_before_its_number(read: Read) -> None:
+    found = read("cells.pdf", (PICTURES / "nameless-minus.pdf").read_bytes())
+    assert found.text == "The loss was -0.9393 V and -12 V in all of the cells that were tried."
