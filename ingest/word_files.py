@@ -4,6 +4,7 @@ lists that a style makes, charts, and all of a paragraph in which a text box is 
 import html
 import re
 import zlib
+from copy import copy
 from io import BytesIO
 from zipfile import BadZipFile, ZipFile
 
@@ -40,7 +41,7 @@ def prepared(data: bytes) -> bytes:
                 if item.filename.startswith("word/") and item.filename.endswith(".xml"):
                     shown = with_charts(content.decode(), charts_of(old, item.filename))
                     content = _rewritten(declared(shown, lists)).encode()
-                new.writestr(item, content)
+                new.writestr(copy(item), content)  # the writer changes what it is given
     except (BadZipFile, KeyError, RuntimeError, OSError, ValueError, EOFError, zlib.error):
         return data
     return ready.getvalue()

@@ -155,4 +155,8 @@ def word_with_chart(drawn: pptx.chart.chart.Chart, before: str, behind: str) -> 
         )
     )
     document.add_table(rows=1, cols=1).cell(0, 0).text = behind
-    return saved(document)
+    sorted_by_name = BytesIO()  # what refers to charts then lies before the text
+    with ZipFile(BytesIO(saved(document))) as old, ZipFile(sorted_by_name, "w") as new:
+        for name in sorted(old.namelist()):
+            new.writestr(name, old.read(name))
+    return sorted_by_name.getvalue()
