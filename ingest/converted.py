@@ -1,7 +1,7 @@
 """Text and blocks out of what the converter gives, with the traces of the conversion taken out."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,6 @@ import regex
 from ingest.blocks import Block, Kind, markdown_blocks
 from ingest.decoding import scrub
 from ingest.hyphens import Written, rejoined
-from ingest.pdf_signs import with_minus
 
 PAGE_MARK = "\n\n\ue000{page_num}\ue001\n\n"
 _PAGE_MARK_FOUND = re.compile("\\s*\ue000(\\d+)\ue001\\s*")
@@ -39,19 +38,19 @@ def texts_of(nodes: Iterable[dict[str, Any]]) -> Iterator[tuple[int, str]]:
 
 def from_nodes(
     nodes: Sequence[dict[str, Any]],
+    texts: Iterable[tuple[int, str]] | None = None,
     written: Written | None = None,
-    signs: Mapping[int, str] | None = None,
 ) -> tuple[str, list[Block]]:
     """The text and blocks of a PDF from the converter's tree, which knows pages and headings.
 
-    `written` is how its words are, `signs` by page those that are a minus.
+    `texts` are better ones than its own, as `texts_of` gives them; `written` is how the document's words are.
     """
     parts: list[str] = []
     blocks: list[Block] = []
     offset = 0
-    for node, (page, said) in zip(nodes, texts_of(nodes), strict=True):
+    for node, (page, said) in zip(nodes, texts or texts_of(nodes), strict=True):
         content = node["content"]
-        piece = scrub(rejoined(with_minus(said, page, signs or {}), written)).strip()
+        piece = scrub(rejoined(said, written)).strip()
         if content["node_type"] == "group" or not piece:
             continue
         kind = _NODE_KINDS.get(content["node_type"], "paragraph")

@@ -2,11 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import regex
 
@@ -21,7 +20,8 @@ from ingest.media_types import PDF
 from ingest.ocr import Languages
 from ingest.pdf_backward import with_backward_pages
 from ingest.pdf_glyphs import pages_with_whole_words
-from ingest.pdf_signs import flat_signs
+from ingest.pdf_ligatures import with_signs
+from ingest.pdf_signs import with_minus
 from ingest.pdf_table_places import with_tables
 from ingest.scans import ScannedPages, read_pages
 
@@ -49,10 +49,12 @@ def read_pdf(path: Path, data: bytes, name: str, limits: Limits) -> Extraction:
     for_tables = Budget(half)  # from now on: what the converter takes is taken off
     result = converted(data, PDF, name, structure=True)
     nodes = result.document["nodes"] if result.document else []
-    written = Written.of("\n".join(said for _, said in texts_of(nodes)))
-    text, blocks = from_nodes(nodes, written, flat_signs(path, texts_of(nodes)))
+    whole = {int(page["page_number"]): str(page["content"]) for page in result.pages or []}
+    texts = with_minus(path, list(with_signs(texts_of(nodes), whole)))
+    written = Written.of("\n".join(said for _, said in texts))
+    text, blocks = from_nodes(nodes, texts, written)
     count = int(result.metadata.get("page_count") or 0)
-    text, blocks = _with_pages(text, blocks, _incomplete(text, blocks, result.pages or [], written))
+    text, blocks = _with_pages(text, blocks, _incomplete(text, blocks, whole, written))
     text, blocks = _with_pages(text, blocks, pages_with_whole_words(path, _by_page(text, blocks)))
     text, blocks = with_backward_pages(path, text, blocks)
     text, blocks, doubts = with_tables(path, text, blocks, for_tables)
@@ -90,15 +92,13 @@ def _count(text: str) -> int:
 
 
 def _incomplete(
-    text: str, blocks: Sequence[Block], pages: Iterable[dict[str, Any]], written: Written
+    text: str, blocks: Sequence[Block], pages: Mapping[int, str], written: Written
 ) -> dict[int, str]:
     """The pages of which the blocks hold too little, each with all of its text."""
     letters = _letters(text, blocks)
     whole = {
-        int(page["page_number"]): scrub(
-            rejoined(_WITHIN_SENTENCE.sub("\n", page["content"].strip()), written)
-        )
-        for page in pages
+        page: scrub(rejoined(_WITHIN_SENTENCE.sub("\n", held.strip()), written))
+        for page, held in pages.items()
     }
     return {page: held for page, held in whole.items() if letters[page] < LEAST_SHARE * _count(held)}
 

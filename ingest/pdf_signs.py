@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 import pypdfium2
@@ -15,9 +15,17 @@ _NAMELESS = "\x00\x01\x03-\x08\x0e-\x1f"
 _BEFORE_NUMBER = re.compile(rf"(?<!\w)[{_NAMELESS}](?=[ \t]?[\d.])")
 
 
-def flat_signs(path: Path, said: Iterable[tuple[int, str]]) -> dict[int, str]:
-    """Of pages with their texts, as they come: by page the signs without a name that are drawn as a minus is."""
-    pages = {page for page, text in said if _BEFORE_NUMBER.search(text)}
+def with_minus(path: Path, said: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Texts as they come, each with its page's number: a minus for each such sign before a number, if it is flat."""
+    flat = _flat_signs(path, {page for page, text in said if _BEFORE_NUMBER.search(text)})
+
+    def named(page: int, text: str) -> str:
+        return _BEFORE_NUMBER.sub(lambda sign: "-" if sign[0] in flat[page] else sign[0], text)
+
+    return [(page, named(page, text) if page in flat else text) for page, text in said]
+
+
+def _flat_signs(path: Path, pages: Set[int]) -> dict[int, str]:
     if not pages:
         return {}
     try:
@@ -28,12 +36,6 @@ def flat_signs(path: Path, said: Iterable[tuple[int, str]]) -> dict[int, str]:
         return {page: _flat(document, page) for page in pages if page <= len(document)}
     finally:
         document.close()
-
-
-def with_minus(text: str, page: int, signs: Mapping[int, str]) -> str:
-    """The text of a page with a minus for each of these signs that stands before a number."""
-    flat = signs.get(page, "")
-    return _BEFORE_NUMBER.sub(lambda sign: "-" if sign[0] in flat else sign[0], text) if flat else text
 
 
 def _flat(document: pypdfium2.PdfDocument, number: int) -> str:

@@ -81,3 +81,8 @@ def test_what_runs_from_right_to_left_is_in_the_order_in_which_it_is_read(read: 
 def test_a_minus_that_its_font_does_not_name_is_before_its_number(read: Read) -> None:
     found = read("cells.pdf", (PICTURES / "nameless-minus.pdf").read_bytes())
     assert found.text == "The loss was -0.9393 V and -12 V in all of the cells that were tried."
+
+
+def test_signs_are_not_taken_for_ligatures(read: Read) -> None:
+    said = 'A:node said "Graffiti!first" to key#one and a*b, in the motto of C:drive and of fifty attics.'
+    assert read("signs.pdf", files.pdf(said)).text == said
