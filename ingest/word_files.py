@@ -17,6 +17,10 @@ _HYPHEN = re.compile(r"<w:noBreakHyphen\s*/>")
 _FALLBACK = re.compile(r"<mc:Fallback\b.*?</mc:Fallback>", re.DOTALL)
 _SHAPE = re.compile(r"<w:(drawing|pict)\b(?:(?!<w:\1\b).)*?</w:\1>", re.DOTALL)
 _SHAPE_TEXT = re.compile(r"<w:t(?: [^>]*)?>[^<]*</w:t>|</w:p>")
+_LEFT_OUT = re.compile(
+    r"<w:trPr>(?:(?!</w:trPr>).)*?<w:gridBefore w:val=\"(\d{1,2})\"\s*/>.*?</w:trPr>", re.DOTALL
+)
+"""Of a row, cells before its first: its values would stand below the headers of their neighbours."""
 _REFERENCES = re.compile(r">[^<>&]*&[^<>]*<")
 # Two code points that stand for no character, and so for `&` and `<` while they are on their way.
 _SENT = str.maketrans("&<", "\ufdd0\ufdd1")
@@ -56,7 +60,8 @@ def _rewritten(xml: str) -> str:
     # A tab stop, `<w:tab w:val=… w:pos=…/>`, has other attributes than a tab: it stays.
     spaced = _TAB.sub('<w:t xml:space="preserve"> </w:t>', xml)
     flat = _SHAPE.sub(_shape_text, _FALLBACK.sub("", spaced)) if "txbxContent" in spaced else spaced
-    whole = _HYPHEN.sub("<w:t>-</w:t>", flat)
+    square = _LEFT_OUT.sub(lambda row: row[0] + "<w:tc><w:p/></w:tc>" * int(row[1]), flat)
+    whole = _HYPHEN.sub("<w:t>-</w:t>", square)
     return _REFERENCES.sub(lambda found: f">{html.unescape(found[0][1:-1]).translate(_SENT)}<", whole)
 
 

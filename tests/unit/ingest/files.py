@@ -160,3 +160,23 @@ def word_with_chart(drawn: pptx.chart.chart.Chart, before: str, behind: str) -> 
         for name in sorted(old.namelist()):
             new.writestr(name, old.read(name))
     return sorted_by_name.getvalue()
+
+
+def epub(body: str) -> bytes:
+    """A book of one chapter."""
+    container = (
+        '<container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+        '<rootfile full-path="book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>'
+    )
+    package = (
+        '<package xmlns="http://www.idpf.org/2007/opf" version="2.0"><metadata/><manifest>'
+        '<item id="one" href="one.html" media-type="application/xhtml+xml"/></manifest>'
+        '<spine><itemref idref="one"/></spine></package>'
+    )
+    book = BytesIO()
+    with ZipFile(book, "w") as archive:
+        archive.writestr("mimetype", "application/epub+zip")
+        archive.writestr("META-INF/container.xml", container)
+        archive.writestr("book.opf", package)
+        archive.writestr("one.html", f'<html xmlns="http://www.w3.org/1999/xhtml"><body>{body}</body></html>')
+    return book.getvalue()
