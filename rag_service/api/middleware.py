@@ -14,15 +14,9 @@ from rag_service import logs
 logger = logging.getLogger("rag_service.request")
 
 _SANE_ID = re.compile(r"[\w.-]{8,64}")
+_PERSON = re.compile(r"(?<=/people/).+", re.DOTALL)
+"""Who is erased is not to be what the log keeps of them."""
 SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-
-
-_PEOPLE = "/api/v1/people/"
-
-
-def _loggable(path: str) -> str:
-    """The path of a request, without the person whom it may name: who is erased is not to be kept in the log."""
-    return f"{_PEOPLE}***" if path.startswith(_PEOPLE) else path
 
 
 class RequestContext:
@@ -58,7 +52,7 @@ class RequestContext:
                 "request",
                 extra={
                     "method": scope["method"],
-                    "path": _loggable(scope["path"]),
+                    "path": _PERSON.sub("…", scope["path"]),
                     "status": status,
                     "milliseconds": round(1000 * (time.perf_counter() - started), 1),
                 },

@@ -148,12 +148,17 @@ class Conversations:
         """A message; with `change` nobody else changes it until the transaction ends.
 
         Raises:
-            NotFound: there is none, or its conversation is foreign.
+            NotFound: there is none, its conversation is foreign, or its knowledge base was deleted.
         """
         statement = (
             select(Message)
             .join(Conversation, Conversation.id == Message.conversation_id)
-            .where(Message.id == message_id, Conversation.owner == self._owner)
+            .join(KnowledgeBase, KnowledgeBase.id == Conversation.knowledge_base_id)
+            .where(
+                Message.id == message_id,
+                Conversation.owner == self._owner,
+                KnowledgeBase.deleted_at.is_(None),
+            )
         )
         if change:
             statement = statement.with_for_update(of=Message)
