@@ -82,14 +82,17 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _status(error: Exception) -> int | None:
     """The HTTP status that the provider answered with, or would have; None where it is not known."""
-    response = getattr(error, "response", None)
-    for found in (
-        getattr(error, "status_code", None),
-        getattr(response, "status_code", None),
-        getattr(error, "code", None),
-    ):
-        if isinstance(found, int) and found >= 400:
-            return int(found)
+    for told in (error, error.__cause__):  # LangChain's package for Google puts its own error around some
+        if getattr(told, "reason", None) == "API_KEY_INVALID":
+            return 401  # to Google it is a 400, as a question that is too long would be
+        response = getattr(told, "response", None)
+        for found in (
+            getattr(told, "status_code", None),
+            getattr(response, "status_code", None),
+            getattr(told, "code", None),
+        ):
+            if isinstance(found, int) and found >= 400:
+                return int(found)
     return next((_KINDS[kind] for kind in _said(error) if kind in _KINDS), None)
 
 

@@ -50,7 +50,11 @@ def _anthropic(settings: Settings, seconds: float) -> dict[str, Any]:
 
 
 def _google(settings: Settings, seconds: float) -> dict[str, Any]:
-    return _common(settings, seconds) | {"api_key": _needed(settings.google_api_key, "GOOGLE_API_KEY")}
+    return _common(settings, seconds) | {
+        # To gRPC it is how long the whole answer may take, not how long it may be silent.
+        "timeout": settings.model_total_seconds + 5,
+        "api_key": _needed(settings.google_api_key, "GOOGLE_API_KEY"),
+    }
 
 
 def _mistral(settings: Settings, seconds: float) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from rag_service.chat.prompts import load_answer_prompts, load_prompt
 from rag_service.chat.retold import retold
 from rag_service.chat.runs import Run
 from rag_service.chat.summaries import Summariser
+from rag_service.chat.titles import Titles, first_title
 from rag_service.chat.turn import Record, Turn
 from rag_service.db.engine import Database
 from rag_service.db.models import Channel, Conversation, KnowledgeBase, StoredRun, new_id
@@ -33,8 +34,6 @@ from rag_service.knowledge.tokens import estimate_tokens
 from rag_service.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-TITLE_LENGTH = 80
 
 
 class ChatService:
@@ -57,6 +56,9 @@ class ChatService:
         frame = count(prompts["earlier"].message(summary="").text)
         self._memory = Memory(database, count, settings.history_tokens, frame)
         self._summaries = Summariser(database, model, prompts["summarise"], settings.history_tokens, frame)
+        self._titles: Titles | None = None
+        if model is not None and settings.model_titles:
+            self._titles = Titles(database, model, load_prompt(settings.prompts_dir, "title"))
         self._refusal_score = settings.refusal_score
         answer_prompts = load_answer_prompts(settings.prompts_dir)
         self._prompt_names = list(answer_prompts)
@@ -74,7 +76,7 @@ class ChatService:
         self.runs = LiveRuns(
             database,
             answering.events,
-            completed=self._summarise,
+            completed=self._completed,
             grace=settings.run_grace_seconds,
             keep_quotes=settings.keep_quotes,
         )
@@ -131,7 +133,7 @@ class ChatService:
             conversations, bases = Conversations(session, principal.subject), KnowledgeBases(session)
             if conversation_id is None:
                 found = await bases.asked(knowledge_base)
-                conversation = await conversations.start(found.id, _title(question or ""), channel)
+                conversation = await conversations.start(found.id, first_title(question or ""), channel)
             else:
                 conversation = await conversations.get(conversation_id, keep=True)
                 found = await _base_of(conversation, bases, knowledge_base)
@@ -196,12 +198,16 @@ class ChatService:
             return Remembered(turns_told(turn.told, self._memory.count, self._memory.budget))
         return await self._memory.before(turn.owner, turn.message_id)
 
-    def _summarise(self, turn: Turn) -> None:
+    def _completed(self, turn: Turn) -> None:
         self._summaries.after(turn.owner, turn.conversation_id, turn.message_id)
+        if self._titles is not None:
+            self._titles.after(turn)
 
     async def close(self) -> None:
-        """Leave summaries that are not made yet for later."""
+        """Leave summaries that are not made yet for later, and titles."""
         await self._summaries.close()
+        if self._titles is not None:
+            await self._titles.close()
 
 
 async def _base_of(conversation: Conversation, bases: KnowledgeBases, wanted: str | None) -> KnowledgeBase:
@@ -211,8 +217,3 @@ async def _base_of(conversation: Conversation, bases: KnowledgeBases, wanted: st
     if found.id != mine:
         raise InvalidInput("The conversation is about another knowledge base; start a new one.")
     return found
-
-
-def _title(question: str) -> str:
-    line = " ".join(question.split())
-    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"

@@ -132,13 +132,37 @@ class Conversations:
         """Raises NotFound where there is none."""
         await self._session.delete(await self.get(conversation_id))
 
-    async def message(self, message_id: UUID) -> Message:
-        """Raises NotFound where there is none, or its conversation is foreign."""
-        found = await self._session.scalar(
+    async def name(self, conversation_id: UUID, before: str, title: str) -> None:
+        """Set the title, unless it is another one than `before` by now."""
+        await self._session.execute(
+            update(Conversation)
+            .where(
+                Conversation.id == conversation_id,
+                Conversation.owner == self._owner,
+                Conversation.title == before,
+            )
+            .values(title=title)
+        )
+
+    async def message(self, message_id: UUID, *, change: bool = False) -> Message:
+        """A message; with `change` nobody else changes it until the transaction ends.
+
+        Raises:
+            NotFound: there is none, its conversation is foreign, or its knowledge base was deleted.
+        """
+        statement = (
             select(Message)
             .join(Conversation, Conversation.id == Message.conversation_id)
-            .where(Message.id == message_id, Conversation.owner == self._owner)
+            .join(KnowledgeBase, KnowledgeBase.id == Conversation.knowledge_base_id)
+            .where(
+                Message.id == message_id,
+                Conversation.owner == self._owner,
+                KnowledgeBase.deleted_at.is_(None),
+            )
         )
+        if change:
+            statement = statement.with_for_update(of=Message)
+        found = await self._session.scalar(statement)
         if found is None:
             raise no_such_message()
         return found
