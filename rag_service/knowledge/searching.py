@@ -9,11 +9,10 @@ from heapq import nlargest
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.engine import Database
-from rag_service.db.repositories.chunks import Chunks, Embeddings
 from rag_service.db.repositories.filters import Filters
+from rag_service.db.repositories.read_back import ReadBack
 from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
 from rag_service.knowledge import follow_ups
 from rag_service.knowledge.embeddings import Vectors
@@ -81,19 +80,15 @@ class Search:
     async def _found_within(self, wanted: int, filters: Filters) -> tuple[Scored, Scored]:
         """What the vectors and the words find in the documents that pass the filters."""
         before = time.perf_counter()
-        async with self.database.reading() as session:
-            chunks = Chunks(session)
-            documents = await chunks.matching_documents(self.knowledge_base_id, filters)
-            ids = await chunks.matching(self.knowledge_base_id, filters, limit=FEW + 1)
-            is_few = len(ids) <= FEW
-            cosines = await self._cosines(session, ids) if is_few else {}
+        stored = ReadBack(self.database)
+        documents = await stored.matching_documents(self.knowledge_base_id, filters)
+        ids = await stored.matching(self.knowledge_base_id, filters, limit=FEW + 1)
+        is_few = len(ids) <= FEW
+        cosines = await self._cosines(ids) if is_few else {}
         self.timings["filter"] = 1000 * (time.perf_counter() - before)
         if not is_few:
             near, told = await self._found(WIDE, words=wanted, documents=documents)
-            async with self.database.reading() as session:
-                passing = await Chunks(session).passing(
-                    self.knowledge_base_id, [one for one, _ in near], filters
-                )
+            passing = await stored.passing(self.knowledge_base_id, [one for one, _ in near], filters)
             return [one for one in near if one[0] in passing][:wanted], told
         before = time.perf_counter()
         told = await self._told(wanted, documents)
@@ -136,22 +131,20 @@ class Search:
         before = time.perf_counter()
         kept: list[Hit] = []
         folded: list[Hit] = []
-        async with self.database.reading() as session:
-            known = {chunk_id for chunk_id, _ in near}
-            cosines = await self._cosines(session, [one for one, _ in told if one not in known])
-            found = fuse(
-                near, told, weight=self._weight(near, told), possible=self.asked.possible, cosines=cosines
-            )
-            hits: list[Hit] = []
-            few = max(ENOUGH, limit * OVERFETCH[0], self.most)
-            for some in (found[:few], found[few:]):
-                readable = await Chunks(session).readable(
-                    self.knowledge_base_id, [one.chunk_id for one in some], filters
-                )
-                hits += [Hit(readable[one.chunk_id], one) for one in some if one.chunk_id in readable]
-                kept, folded = distinct(hits)
-                if len(kept) >= limit or len(found) <= few:
-                    break
+        stored = ReadBack(self.database)
+        known = {chunk_id for chunk_id, _ in near}
+        cosines = await self._cosines([one for one, _ in told if one not in known])
+        found = fuse(
+            near, told, weight=self._weight(near, told), possible=self.asked.possible, cosines=cosines
+        )
+        hits: list[Hit] = []
+        few = max(ENOUGH, limit * OVERFETCH[0], self.most)
+        for some in (found[:few], found[few:]):
+            readable = await stored.readable(self.knowledge_base_id, [one.chunk_id for one in some], filters)
+            hits += [Hit(readable[one.chunk_id], one) for one in some if one.chunk_id in readable]
+            kept, folded = distinct(hits)
+            if len(kept) >= limit or len(found) <= few:
+                break
         self.timings["read_back"] += 1000 * (time.perf_counter() - before)
         return kept, folded
 
@@ -178,11 +171,11 @@ class Search:
         found = await self.lexical.search(self.knowledge_base_id, asked, wanted, documents=documents)
         return [(chunk_id, score / follow_ups.STEP) for chunk_id, score in found]
 
-    async def _cosines(self, session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, float]:
+    async def _cosines(self, ids: Sequence[UUID]) -> dict[UUID, float]:
         """Of chunks that only the words found, by the vectors that PostgreSQL keeps."""
         if self.asked.vector is None or not ids:
             return {}
-        vectors = await Embeddings(session).of_chunks(self.fingerprint, ids)
+        vectors = await ReadBack(self.database).vectors(self.fingerprint, ids)
         if not vectors:
             return {}
         cosines = np.stack(list(vectors.values())) @ self.asked.vector
