@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import nlargest
 from uuid import UUID
 
@@ -48,6 +48,15 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What the vectors found, what the words found, and the similarity of these, as far as it is known."""
+
+    near: Scored
+    told: Scored
+    cosines: Mapping[UUID, float]
+
+
+@dataclass(frozen=True)
 class Search:
     """The hits of one question; what each part takes is added to `timings`."""
 
@@ -67,17 +76,19 @@ class Search:
         folded: list[Hit] = []
         for times in OVERFETCH[:1] if filters else OVERFETCH:
             wanted = max(CANDIDATES, limit * times)
-            near, told = await self._found(wanted)
-            kept, folded = await self._readable(near, told, limit, filters)
-            if len(kept) >= limit or max(len(near), len(told)) < wanted:  # enough, or all that there is
+            found = await self._found(wanted)
+            kept, folded = await self._readable(found, limit, filters)
+            if (
+                len(kept) >= limit or max(len(found.near), len(found.told)) < wanted
+            ):  # enough, or all that there is
                 return kept, folded
         if filters:
             # They are narrower than the index can be asked widely: now the other way round.
-            near, told = await self._found_within(max(CANDIDATES, limit), filters)
-            kept, folded = await self._readable(near, told, limit, filters)
+            found = await self._found_within(max(CANDIDATES, limit), filters)
+            kept, folded = await self._readable(found, limit, filters)
         return kept, folded
 
-    async def _found_within(self, wanted: int, filters: Filters) -> tuple[Scored, Scored]:
+    async def _found_within(self, wanted: int, filters: Filters) -> Found:
         """What the vectors and the words find in the documents that pass the filters."""
         before = time.perf_counter()
         stored = ReadBack(self.database)
@@ -87,24 +98,27 @@ class Search:
         cosines = await self._cosines(ids) if is_few else {}
         self.timings["filter"] = 1000 * (time.perf_counter() - before)
         if not is_few:
-            near, told = await self._found(WIDE, words=wanted, documents=documents)
-            passing = await stored.passing(self.knowledge_base_id, [one for one, _ in near], filters)
-            return [one for one in near if one[0] in passing][:wanted], told
+            found = await self._found(WIDE, words=wanted, documents=documents)
+            passing = await stored.passing(self.knowledge_base_id, [one for one, _ in found.near], filters)
+            return replace(found, near=[one for one in found.near if one[0] in passing][:wanted])
         before = time.perf_counter()
         told = await self._told(wanted, documents)
         self.timings["search"] += 1000 * (time.perf_counter() - before)
         if self.asked.failure is not None and not told:
             raise self.asked.failure
-        return nlargest(wanted, cosines.items(), key=lambda item: item[1]), told
+        near = nlargest(wanted, cosines.items(), key=lambda item: item[1])
+        return Found(near, told, cosines)
 
     async def _found(
         self, wanted: int, *, words: int | None = None, documents: Sequence[UUID] | None = None
-    ) -> tuple[Scored, Scored]:
+    ) -> Found:
         """What the vectors find, and what the words find, `words` of these where given."""
         before = time.perf_counter()
         asking = asyncio.create_task(self._near(wanted))
         try:
             told = await self._told(words or wanted, documents)
+            # Meanwhile, and also of those that the vectors will find: to wait for that takes longer than to ask.
+            cosines = await self._cosines([one for one, _ in told])
             await asyncio.wait([asking], timeout=LATE_SECONDS if told else None)
             near = await asking if asking.done() else []
         finally:
@@ -119,11 +133,9 @@ class Search:
                 raise failure
             logger.warning("searching by words alone", extra={"reason": str(failure)})
         self.timings["search"] += 1000 * (time.perf_counter() - before)
-        return near, told
+        return Found(near, told, cosines)
 
-    async def _readable(
-        self, near: Scored, told: Scored, limit: int, filters: Filters
-    ) -> tuple[list[Hit], list[Hit]]:
+    async def _readable(self, indexed: Found, limit: int, filters: Filters) -> tuple[list[Hit], list[Hit]]:
         """Of what was found, fused: hits that may be read, and those of them that say the same as a better one.
 
         Read back are so many of the best as usually suffice; all, where they do not.
@@ -132,10 +144,13 @@ class Search:
         kept: list[Hit] = []
         folded: list[Hit] = []
         stored = ReadBack(self.database)
-        known = {chunk_id for chunk_id, _ in near}
-        cosines = await self._cosines([one for one, _ in told if one not in known])
+        near, told = indexed.near, indexed.told
         found = fuse(
-            near, told, weight=self._weight(near, told), possible=self.asked.possible, cosines=cosines
+            near,
+            told,
+            weight=self._weight(near, told),
+            possible=self.asked.possible,
+            cosines=indexed.cosines,
         )
         hits: list[Hit] = []
         few = max(ENOUGH, limit * OVERFETCH[0], self.most)
@@ -172,7 +187,7 @@ class Search:
         return [(chunk_id, score / follow_ups.STEP) for chunk_id, score in found]
 
     async def _cosines(self, ids: Sequence[UUID]) -> dict[UUID, float]:
-        """Of chunks that only the words found, by the vectors that PostgreSQL keeps."""
+        """Of chunks, by the vectors that PostgreSQL keeps."""
         if self.asked.vector is None or not ids:
             return {}
         vectors = await ReadBack(self.database).vectors(self.fingerprint, ids)
