@@ -186,7 +186,8 @@ async def _build(
             await Embeds(session).ensure(HOME, "The server's own chat page", default)
     if model is not None:
         stack.push_async_callback(model.close)
-    vectors, blobs = ChromaIndex(settings.chroma_url), BlobStore(settings.blob_dir)
+    vectors = await stack.enter_async_context(ChromaIndex(settings.chroma_url))
+    blobs = BlobStore(settings.blob_dir)
     lexical = TantivyIndex(settings.lexical_root)
     stack.push_async_callback(lexical.close)
     follower = LexicalFollower(database, lexical)

@@ -165,7 +165,8 @@ class ChatService:
             prompt=found.prompt,
             filters=filters,
             trace=trace,
-            told=history,
+            # Nothing was said before the first question: memory need not be looked at for it.
+            told=() if history is None and conversation_id is None else history,
             instruction=instruction,
         )
         return await self.runs.start(run_id, turn)
