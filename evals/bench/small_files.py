@@ -25,7 +25,7 @@ def measure(server: Running) -> dict[str, Any]:
     slug = "small-files"
     server.http.post("/api/v1/knowledge-bases", json={"slug": slug, "name": "Small files"}).raise_for_status()
     texts = passages(FILES)
-    upload(server, "warm-up.txt", "The worker may still be starting when the server is ready.")
+    upload(server, "before-small-files.txt", "A worker that has read this is ready for the small files.")
     before = server.memory()
     started = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as clients:
