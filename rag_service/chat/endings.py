@@ -1,5 +1,6 @@
 """How turns end: one transaction saves the answer, the last of its events, and that the run has ended."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from rag_service.db.models import MessageState, StoredRun
 from rag_service.db.repositories.conversations import Conversations
 from rag_service.db.repositories.quotes import Quoted, Quotes
 from rag_service.db.repositories.runs import Batch, Runs
+
+logger = logging.getLogger(__name__)
 
 UNSEEN = 1_000_000
 """How far behind the last stored event the end of an interrupted turn is numbered: readers may have seen later ones
@@ -85,7 +88,13 @@ class Endings:
         """End a run whose process died: what it had told is its answer."""
         record, last = Record(model=""), 0
         for batch in await self._runs.events({run.id: 0}):
-            events = from_json(batch.events)
+            try:
+                events = from_json(batch.events)
+            except (KeyError, ValueError):
+                # Another version wrote them. What was told before them is kept, and the run must end all the same.
+                logger.warning("events of a turn cannot be read", extra={"run_id": str(run.id)})
+                last = max(last, batch.last)
+                continue
             for event in events[max(0, last + 1 - batch.first) :]:
                 record.note(event)
             last = max(last, batch.last)

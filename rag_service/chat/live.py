@@ -52,7 +52,7 @@ class LiveRuns:
         self._own: dict[UUID, tuple[Run, Turn]] = {}
         self._journal = Journal(database)
         self._mirrors = Mirrors(database)
-        self._replica = Replica(database, stop=self._stop_own, keep_quotes=keep_quotes)
+        self._replica = Replica(database, stop=self._stop_own, own=self._own.keys, keep_quotes=keep_quotes)
         self._asking: set[asyncio.Task[None]] = set()
         self.is_closing = False
         """No more turns are begun."""
@@ -110,8 +110,9 @@ class LiveRuns:
             self._own[run_id][0].stop()
 
     async def end_those_of_the_dead(self) -> None:
-        """Look once for processes that died, and end their runs. Raises DatabaseUnavailable."""
+        """Look once for runs that nobody makes, and end them. Raises DatabaseUnavailable."""
         await self._replica.bury_the_dead()
+        await self._replica.end_the_lost()
 
     def _abandoned(self, run: Run) -> None:
         task = asyncio.create_task(self._stop_unless_followed(run))

@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -29,6 +29,8 @@ DEAD_SECONDS = 5.0
 KEEP = timedelta(hours=1)
 """How long after its end a run can still be read again."""
 CLEAN_SECONDS = 60.0
+LOST = timedelta(minutes=1)
+"""A run that was entered so long ago is being made, or never will be."""
 
 # A machine that lost its power closes no connection: without this PostgreSQL would believe in it for two hours.
 _KEEPALIVE = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3"
@@ -37,12 +39,20 @@ logger = logging.getLogger(__name__)
 
 
 class Replica:
-    """`stop` is called with the id of each of its runs that somebody wants stopped."""
+    """`stop` is called with the id of each of its runs that somebody wants stopped; `own` tells those it makes."""
 
-    def __init__(self, database: Database, *, stop: Callable[[UUID], None], keep_quotes: bool) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        stop: Callable[[UUID], None],
+        own: Callable[[], Collection[UUID]],
+        keep_quotes: bool,
+    ) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{_born(os.getpid())}:{secrets.token_hex(4)}"
         self._database = database
         self._stop = stop
+        self._own = own
         self._keep_quotes = keep_quotes
         self._told = asyncio.Event()
         self._free_since: dict[str, float] = {}
@@ -67,6 +77,7 @@ class Replica:
                 await self.bury_the_dead()
                 if time.monotonic() - cleaned > CLEAN_SECONDS:
                     cleaned = time.monotonic()
+                    await self.end_the_lost()
                     async with self._database.transaction() as session:
                         await Runs(session).clean(KEEP)
             except (DatabaseUnavailable, TimeoutError):
@@ -107,6 +118,13 @@ class Replica:
                 while await self._end_one(name):
                     count += 1
                 logger.warning("answers were cut short by the end of a process", extra={"count": count})
+
+    async def end_the_lost(self) -> None:
+        """End runs of this process that it does not make: the database went away as they were entered, and had entered
+        them. Raises DatabaseUnavailable."""
+        async with self._database.transaction() as session:
+            for run in await Runs(session).lost(self.name, but=self._own(), age=LOST):
+                await Endings(session, keep_quotes=self._keep_quotes).interrupt(run)
 
     async def _end_one(self, name: str) -> bool:
         async with self._database.transaction() as session:

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from uuid import uuid4
 
+import pytest
+
 from rag_service.chat.replica import KEEP
 from rag_service.db.repositories.runs import Runs
 from rag_service.testing.model_server import ModelServer, Reply
@@ -92,3 +94,19 @@ async def test_no_word_of_the_model_breaks_a_frame_that_is_told_again(
     for server in pair:
         assert await resumed(server.http, turn.start["run_id"]) == turn.frames
     assert (await stored(pair[1].http, turn.start))["content"] == turn.text
+
+
+@pytest.mark.parametrize("readable", [True, False])
+async def test_a_run_that_was_entered_and_never_made_ends(pair: Pair, readable: bool) -> None:
+    turn = await stream(pair[0].http, QUESTION)
+    run_id, message_id = turn.start["run_id"], turn.start["message_id"]
+    lose = "UPDATE runs SET ended_at = NULL, created_at = now() - interval '2 minutes' WHERE id = :id"
+    await sql(pair[0], lose, id=run_id)
+    await sql(pair[0], "UPDATE messages SET state = 'streaming' WHERE id = :id", id=message_id)
+    if not readable:  # as a later version may have written them
+        await sql(
+            pair[0], """UPDATE run_events SET events = '[["novel", {}]]' WHERE run_id = :id""", id=run_id
+        )
+    await pair[0].services.chat.runs.end_those_of_the_dead()
+    kept = await stored(pair[1].http, turn.start)
+    assert (kept["state"], kept["content"]) == ("interrupted", turn.text if readable else "")

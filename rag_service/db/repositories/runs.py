@@ -1,6 +1,6 @@
 """Queries on runs and their events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -176,6 +176,21 @@ class Runs:
             .limit(1)
             .with_for_update(skip_locked=True)
         )
+
+    async def lost(self, replica: str, *, but: Collection[UUID], age: timedelta) -> list[StoredRun]:
+        """Runs under way of a replica that were entered so long ago, but for those named; held until the transaction
+        ends."""
+        rows = await self._session.scalars(
+            select(StoredRun)
+            .where(
+                StoredRun.replica == replica,
+                StoredRun.ended_at.is_(None),
+                StoredRun.created_at < func.now() - age,
+                StoredRun.id.not_in(but),
+            )
+            .with_for_update(skip_locked=True)
+        )
+        return list(rows)
 
     async def clean(self, age: timedelta) -> None:
         """Forget runs, with their events, that ended so long ago."""
