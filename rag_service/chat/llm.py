@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from langchain_core.messages import BaseMessage
 
+from rag_service.chat import pieces
 from rag_service.chat.breaker import Breaker
 from rag_service.chat.language_model import Heard, LanguageModel
 from rag_service.chat.model_faults import ModelFault
@@ -72,8 +73,8 @@ class ChatModel:
             heard, call = Heard(), Call(completion.purpose, model.name)
             completion.calls.append(call)
             try:
-                async with aclosing(model.stream(messages, heard, call, until)) as pieces:
-                    async for text in pieces:
+                async with aclosing(model.stream(messages, heard, call, until)) as told:
+                    async for text in told:
                         completion.model = model.name
                         if len(text) > left:
                             logger.warning(
@@ -106,10 +107,15 @@ class ChatModel:
         silent = {call.model for call in completion.calls if call.outcome == "model_timeout"}
         return [model for model in self.models if model.name not in silent]
 
+    async def close(self) -> None:
+        """Let go of open connections."""
+        for model in self.models:
+            await pieces.close(model.model)
+
     async def complete(self, messages: Sequence[BaseMessage], completion: Completion) -> str:
         """The whole answer at once. Raises ModelUnavailable."""
-        async with aclosing(self.stream(messages, completion)) as pieces:
-            return "".join([piece async for piece in pieces])
+        async with aclosing(self.stream(messages, completion)) as told:
+            return "".join([text async for text in told])
 
 
 def load_chat_model(settings: Settings) -> ChatModel | None:

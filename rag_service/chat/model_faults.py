@@ -1,7 +1,7 @@
 """How models fail. Every provider raises errors of its own; whichever it is, it becomes one of ours here."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -10,6 +10,7 @@ from rag_service.errors import ModelUnavailable
 
 # By name, since most of the SDKs are not installed: the bases under OpenAI's and Anthropic's, httpx's, and Python's.
 _CONNECTION = {"APIConnectionError", "TransportError", "ConnectionError"}
+_BROKEN, _LATE = "ClientConnectionError", "ServerTimeoutError"
 _TIMEOUT = {"APITimeoutError", "TimeoutException", "TimeoutError"}
 _KINDS = {
     "rate_limit_exceeded": 429,
@@ -55,8 +56,9 @@ def fault_of(error: Exception, key: str) -> ModelFault:
 
     Nothing of the error's own text is in it: that may hold a key.
     """
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if names & _TIMEOUT:
+    names = {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
+    # Where it is known, what aiohttp says counts: the client around it calls each broken connection a timeout.
+    if names & _TIMEOUT and not (_BROKEN in names and _LATE not in names):
         return ModelFault("The language model does not answer.", code="model_timeout")
     status = _status(error)
     return ModelFault(
@@ -70,6 +72,12 @@ def fault_of(error: Exception, key: str) -> ModelFault:
         retry_after=_retry_after(error),
         is_ill=status is None or status >= 500 or status in _OF_THE_MODEL,
     )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _status(error: Exception) -> int | None:

@@ -1,16 +1,14 @@
 """A turn of a conversation: begun, streamed, saved, whatever happens on the way."""
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable
 
 from rag_service.auth.principal import Principal
 from rag_service.chat.branches import NEWEST, Parent, parent_of, question_of
 from rag_service.chat.chains import Answering
-from rag_service.chat.events import Event
 from rag_service.chat.expansion import load_expansion
 from rag_service.chat.live import LiveRuns
 from rag_service.chat.llm import ChatModel
@@ -62,16 +60,9 @@ class ChatService:
         if model is not None and settings.model_titles:
             self._titles = Titles(database, model, load_prompt(settings.prompts_dir, "title"))
         self._refusal_score = settings.refusal_score
-        self.runs = LiveRuns(
-            database,
-            self._events,
-            completed=self._completed,
-            grace=settings.run_grace_seconds,
-            keep_quotes=settings.keep_quotes,
-        )
         answer_prompts = load_answer_prompts(settings.prompts_dir)
         self._prompt_names = list(answer_prompts)
-        self._chain: Runnable[Turn, Event] = Answering(
+        answering = Answering(
             retriever=retriever,
             embedder=embedder,
             model=model,
@@ -81,7 +72,14 @@ class ChatService:
             context_tokens=settings.context_tokens,
             load_history=self._remembered,
             expansion=load_expansion(settings, model),
-        ).chain()
+        )
+        self.runs = LiveRuns(
+            database,
+            answering.events,
+            completed=self._completed,
+            grace=settings.run_grace_seconds,
+            keep_quotes=settings.keep_quotes,
+        )
 
     def check_prompt(self, name: str) -> None:
         """Raises InvalidInput where there is no answer prompt of that name."""
@@ -167,7 +165,8 @@ class ChatService:
             prompt=found.prompt,
             filters=filters,
             trace=trace,
-            told=history,
+            # Nothing was said before the first question: memory need not be looked at for it.
+            told=() if history is None and conversation_id is None else history,
             instruction=instruction,
         )
         return await self.runs.start(run_id, turn)
@@ -184,10 +183,6 @@ class ChatService:
             async with self._database.transaction() as session:
                 message = await Conversations(session, principal.subject).message(UUID(begun["message_id"]))
         return retold(UUID(begun["run_id"]), message)
-
-    async def _events(self, turn: Turn) -> AsyncGenerator[Event, None]:
-        async for event in self._chain.astream(turn):
-            yield event
 
     async def askable(self) -> list[KnowledgeBase]:
         """The knowledge bases that the caller may ask, by slug."""

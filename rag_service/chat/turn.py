@@ -51,6 +51,7 @@ class Record:
 
     @property
     def text(self) -> str:
+        """The answer as far as it was told."""
         return str(self.said)
 
     @property
@@ -74,7 +75,8 @@ class Turn:
     """One question on its way through the chain. `asked` are the questions before it, where they help to search.
 
     `told` is what was said before where the caller keeps the conversation, and `instruction` what it wishes of the
-    answer.
+    answer. `likely` is how likely it is that what was found answers the question, below 0 where nothing was; without
+    `sources` it is refused.
     """
 
     message_id: UUID
@@ -94,6 +96,8 @@ class Turn:
     query: str = ""
     asked: Sequence[str] = ()
     found: Retrieval = NOTHING
+    likely: float = 0.0
+    sources: Sequence[Source] = ()
 
 
 def rounded(timings: dict[str, float]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The tree of a conversation: asked anew, worded anew, branched; nothing is overwritten, and all of it is exported."""
 
 import json
+from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
@@ -8,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from rag_service.api.routes.exports import AT_ONCE, MAKING
 from rag_service.chat.branches import SIBLINGS
 from rag_service.testing.model_server import ModelServer, Reply
 from tests.api.conftest import Guest
@@ -48,6 +50,16 @@ async def branched(http: httpx.AsyncClient) -> tuple[str, list[dict[str, Any]]]:
     worded = {"conversation_id": conversation, "parent_message_id": turns[2]["message_id"]}
     turns.append(await whole(http, "Question 4, worded anew: what is it made of?", **worded))
     return conversation, turns
+
+
+async def test_exports_fill_no_memory_however_many_are_asked_for_at_once(quoting: Server) -> None:
+    turn = await whole(quoting.http, QUESTION)
+    path = f"/api/v1/conversations/{turn['conversation_id']}/export"
+    with ExitStack() as being_made:
+        for _ in range(AT_ONCE):
+            being_made.enter_context(MAKING.enter())
+        check_problem(await quoting.http.get(path), 503, "overloaded")
+    assert (await quoting.http.get(path)).status_code == 200
 
 
 async def test_one_place_of_a_conversation_has_so_many_versions_and_no_more(

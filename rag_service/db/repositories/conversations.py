@@ -21,6 +21,7 @@ class Conversations:
     def __init__(self, session: AsyncSession, owner: str) -> None:
         self._session = session
         self._owner = owner
+        self._started: UUID | None = None
 
     async def get(self, conversation_id: UUID, *, keep: bool = False) -> Conversation:
         """A conversation; with `keep` nobody can delete it until the transaction ends.
@@ -54,6 +55,7 @@ class Conversations:
         )
         self._session.add(conversation)
         await self._session.flush()
+        self._started = conversation.id
         return conversation
 
     async def page(
@@ -192,8 +194,10 @@ class Conversations:
         self, conversation: Conversation, question: str, parent_id: UUID | None
     ) -> tuple[Message, Message]:
         """Save a question and, in state `streaming`, the answer that is about to be made."""
-        asked = await self.add_message(conversation, "user", question, parent_id)
-        return asked, await self.add_answer(conversation, asked)
+        asked = _message(conversation, "user", question, parent_id, "complete")
+        answer = _message(conversation, "assistant", "", asked.id, "streaming")
+        await self._save(conversation, asked, answer)
+        return asked, answer
 
     async def add_answer(self, conversation: Conversation, asked: Message) -> Message:
         """Save, in state `streaming`, an answer to a question beside those that it has."""
@@ -209,20 +213,17 @@ class Conversations:
         state: MessageState = "complete",
     ) -> Message:
         """Save a message; the conversation is the last used one from now on."""
-        message = Message(
-            id=new_id(),
-            conversation_id=conversation.id,
-            parent_id=parent_id,
-            role=role,
-            state=state,
-            content=content,
-        )
-        self._session.add(message)
-        await self._session.flush()
-        await self._session.execute(
-            update(Conversation).where(Conversation.id == conversation.id).values(updated_at=func.now())
-        )
+        message = _message(conversation, role, content, parent_id, state)
+        await self._save(conversation, message)
         return message
+
+    async def _save(self, conversation: Conversation, *messages: Message) -> None:
+        self._session.add_all(messages)
+        await self._session.flush()
+        if conversation.id != self._started:  # one that was started here is the last used one already
+            await self._session.execute(
+                update(Conversation).where(Conversation.id == conversation.id).values(updated_at=func.now())
+            )
 
     async def empty(self, conversation: Conversation) -> None:
         """Remove all its messages."""
@@ -236,6 +237,19 @@ class Conversations:
             .where(Message.id == message_id, Message.state.in_(("streaming", "interrupted")))
             .values(finished_at=func.now(), **values)
         )
+
+
+def _message(
+    conversation: Conversation, role: Role, content: str, parent_id: UUID | None, state: MessageState
+) -> Message:
+    return Message(
+        id=new_id(),
+        conversation_id=conversation.id,
+        parent_id=parent_id,
+        role=role,
+        state=state,
+        content=content,
+    )
 
 
 def _says(words: str) -> ColumnElement[bool]:

@@ -4,15 +4,31 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Uuid, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from rag_service.db.engine import Database
 from rag_service.db.models import ApiKey, KeyRole, KnowledgeBase, new_id
+from rag_service.db.plain import PlainQuery
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.errors import Conflict, NotFound
 
 # One with an end does not count: it would leave nobody to make the next.
 _IS_LASTING_ADMIN = (ApiKey.role == "admin") & ApiKey.revoked_at.is_(None) & ApiKey.expires_at.is_(None)
+
+
+_LIVING = select(ApiKey).where(ApiKey.revoked_at.is_(None))
+_BY_PREFIX = PlainQuery(_LIVING.where(ApiKey.prefix == bindparam("prefix")))
+_BY_ID = PlainQuery(_LIVING.where(ApiKey.id == bindparam("id", type_=Uuid)))
+
+
+async def look_up(database: Database, which: UUID | str) -> ApiKey | None:
+    """The key of that id or prefix, unless it was revoked; to be read alone. Raises DatabaseUnavailable."""
+    if isinstance(which, UUID):
+        rows = await database.rows(_BY_ID, id=which)
+    else:
+        rows = await database.rows(_BY_PREFIX, prefix=which)
+    return ApiKey(**rows[0]) if rows else None
 
 
 class Keys:
@@ -41,18 +57,6 @@ class Keys:
         self._session.add(key)
         await self._session.flush()
         return key
-
-    async def by_prefix(self, prefix: str) -> ApiKey | None:
-        """The key of that prefix, unless it was revoked."""
-        return await self._session.scalar(
-            select(ApiKey).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
-        )
-
-    async def by_id(self, key_id: UUID) -> ApiKey | None:
-        """The key of that id, unless it was revoked."""
-        return await self._session.scalar(
-            select(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
-        )
 
     async def locked(self, which: UUID | str, *, with_admins: bool = False) -> ApiKey:
         """The key of that id or prefix, which nobody else changes until the transaction ends; `with_admins` nor any of
