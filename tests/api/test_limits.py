@@ -159,6 +159,11 @@ async def test_a_slot_is_free_again_however_its_turn_ends(serve: Serve, model_se
             async with asking(other):
                 pass
         await until(fits)  # they left
+
+        async def is_free() -> bool:
+            return (await caller.post("/api/v1/chat", json={"message": ""})).status_code == 422
+
+        await until(is_free)  # so did the one that found out, which was given up a moment later
         for _ in range(3):  # refused for its body: it took nothing
             assert (await caller.post("/api/v1/chat", json={"message": ""})).status_code == 422
             missing = {**QUESTION, "knowledge_base": "missing"}
