@@ -1,5 +1,10 @@
 """Texts of many kinds, by which the ways to embed are set up and judged when the product starts."""
 
+_FOREIGN = (
+    "Срок аренды истекает тридцать первого декабря. يحق للموظف خمسة وعشرون يوما من الإجازة في السنة. "
+    "कर्मचारियों को साल में पच्चीस दिन की छुट्टी मिलती है। พนักงานมีวันหยุดยี่สิบห้าวันต่อปี"
+)
+
 SEEN = (
     "",
     "Refunds",
@@ -24,19 +29,21 @@ SEEN = (
     "semaines à l'avance, sauf en cas d'urgence dûment justifiée. El plazo de devolución es de treinta días naturales.",
     "月球是地球唯一的天然卫星,距离地球约三十八万公里。它的表面布满陨石坑,没有大气层。東京の会社は毎月二十五日に給料を払います。"
     "주문하신 상품은 이틀 안에 도착합니다.",
-    "Срок аренды истекает тридцать первого декабря. يحق للموظف خمسة وعشرون يوما من الإجازة في السنة. "
-    "कर्मचारियों को साल में पच्चीस दिन की छुट्टी मिलती है। พนักงานมีวันหยุดยี่สิบห้าวันต่อปี",
+    _FOREIGN,
     "3.14159 2.71828 1.41421 0.57721 299792458 6.022e23 42 1001 77-12-9 2023-08-14 09:30 +49 30 1234567 GB29NWBK601613",
     "!!! ??? ... --- *** ((())) [[ ]] {{ }} <b>&nbsp;</b> @#$%^&* ~~~ \\n \\t ☃ € ½ → ✓",
-    "word " * 100,
+    "word " * 600,
+    _FOREIGN * 8,
 )  # fmt: skip
-"""From these is learned how far numbers go inside the model."""
+"""From these is learned how far numbers go inside the model, up to the last place of a text that is cut off: when the
+later places had not been seen, long texts in Hindi had a cosine of .979 to the exact vector, instead of .998."""
 
 UNSEEN = (
     "How many days of leave are there?",
     "What does SECTION 4.2 say about the lease of a job whose worker has died - and who takes it over?",
     "naïve Übung 東京 " * 20,
     "The lease of a job runs out when its worker dies, and another worker takes the job over. " * 4,
+    "पानी सौ डिग्री पर उबलता है, और शून्य पर जम जाता है। " * 12,
     "for name in sorted(names):\n    print(f'{name}: {ages[name]:>3}')\n" * 3,
     "2021: 14.2 %, 2022: 15.9 %, 2023: 11.0 %; income 3,400,125 against 2,987,004 the year before.",
     "Wer seinen Ausweis verliert, meldet es sofort der Verwaltung; ein neuer kostet zwanzig Euro.",
@@ -44,7 +51,5 @@ UNSEEN = (
 )
 """With these is judged whether vectors agree."""
 
-USUAL = (
-    "Whoever signs for a parcel keeps the slip, as the sender may ask for it within sixty days. " * 11,
-) * 2
+USUAL = ("Whoever signs for a parcel keeps the slip, as the sender may ask for it within sixty days. " * 11,)
 """As most chunks are; with it is measured which way is the fastest."""

@@ -21,6 +21,7 @@ TEXTS = [
     "long " * 400,
     "月は何でできていますか " * 30,
     "x",
+    "इस क्षेत्र की कंपनियों के अंतर को पहचानने के लिए, इन्हे तीन उप-क्षेत्रों में विभाजित किया गया है। " * 4,
     "class Lane:\n    def __init__(self, *, width: int = 3) -> None:\n        self.width = width\n" * 4,
     "MIXED capitals AND numbers 1e-9, 0x7f, 12.345.678,90; {'a': [1, 2]} " * 5,
     "[MASK] [SEP] ☃ \u202e",
