@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice, takewhile, zip_longest
+from itertools import chain, islice, pairwise, takewhile, zip_longest
 
 import regex
 
@@ -46,6 +46,11 @@ _NEAREST = {
 }
 _NO_ANSWER = regex.compile(r"^#{1,6}\s|[?？؟:：][\"'”’»)\]*_`]*$")
 _TABLE_RULE = re.compile(r"^\|?[\s:|-]+\|?$")
+_BARE_LINE = regex.compile(
+    r"(?![-*+•‣◦▪●|>]|\(?\w{1,3}[.)]\s)[^\n\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Sentence_Terminal}]{1,80}"
+)
+"""A short line that is no list item and has no stop. Some scripts have no stops."""
+_SAID = regex.compile(r"\p{Sentence_Terminal}[\"'”’»)\]]*\Z|^.{80}", regex.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -169,13 +174,36 @@ def _quotable(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int
     """The sentences that can answer something: not a heading, a question or what only leads to a list, not a table's
     header or rule, not a bare number or dash."""
     rules = {start for start, end in spans if _TABLE_RULE.match(text[start:end])}
+    headings = set(_plain_headings(text, spans))
     for (start, end), (following, _) in zip_longest(spans, spans[1:], fillvalue=(len(text), 0)):
         if text.startswith("|", start):
             is_header = following in rules and text.startswith("|", following)
             if start not in rules and not is_header:
                 yield start, end
-        elif regex.search(r"\p{L}", text, pos=start, endpos=end) and not _NO_ANSWER.search(text[start:end]):
+        elif (
+            start not in headings
+            and regex.search(r"\p{L}", text, pos=start, endpos=end)
+            and not _NO_ANSWER.search(text[start:end])
+        ):
             yield start, end
+
+
+def _plain_headings(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """Where the headings of plain text begin: bare lines that stand alone over something said in sentences.
+
+    Over another bare line, as in a list of opening hours, such a line may be an answer.
+    """
+    stands_alone = True
+    for (start, end), (below, until) in pairwise(spans):
+        is_followed_by_blank = text.count("\n", end, below) > 1
+        if (
+            stands_alone
+            and is_followed_by_blank
+            and _BARE_LINE.fullmatch(text, start, end)
+            and _SAID.search(text[below:until])
+        ):
+            yield start
+        stands_alone = is_followed_by_blank
 
 
 def _distinct(quotes: Sequence[Quote]) -> list[Quote]:

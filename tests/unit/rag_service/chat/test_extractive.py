@@ -73,6 +73,13 @@ async def test_headings_help_to_find_a_sentence_that_does_not_repeat_them(make_s
     assert await quoted("parental leave", sources) == ["It is 25 days a year."]
 
 
+async def test_a_line_over_a_paragraph_is_a_title_and_no_sentence(make_source: MakeSource) -> None:
+    text = "LEAVE FOR PARENTS\n\nIt is 25 days.\n\nHours of leave\n\n9 to 17\n\nPlace\n\nMain Street 5"
+    assert "LEAVE FOR PARENTS" not in await quoted("leave for parents?", [make_source(1, text)])
+    # One over another such line may be the answer.
+    assert await quoted("hours 9 17", [make_source(1, text)]) == ["9 to 17"]
+
+
 TABLE = (
     "The plans:\n\n| Plan | Price |\n|---|---:|\n| Team | 12 |\n| Firm | 40 |\n\n---\n\n7.\n\nEnd of list."
 )
