@@ -24,8 +24,15 @@ class Gathered(Generic[Asked, Got]):
     is made again, alone, unless something that it depends on is away.
     """
 
-    def __init__(self, together: Callable[[Sequence[Asked]], Awaitable[Sequence[Got | Exception]]]) -> None:
+    def __init__(
+        self,
+        together: Callable[[Sequence[Asked]], Awaitable[Sequence[Got | Exception]]],
+        *,
+        pause: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """`pause` tells, before each request is made, for how many seconds others are worth waiting for."""
         self._together = together
+        self._pause = pause
         self._waiting: list[_Waiting[Asked, Got]] = []
         self._sender: asyncio.Task[None] | None = None
 
@@ -40,6 +47,8 @@ class Gathered(Generic[Asked, Got]):
     async def _send(self) -> None:
         try:
             while self._waiting:
+                if seconds := self._pause():
+                    await asyncio.sleep(seconds)
                 waiting, self._waiting = self._waiting, []
                 await self._answer(waiting)
         finally:

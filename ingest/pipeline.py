@@ -78,6 +78,10 @@ class Pipeline:
             EmbeddingModelMismatch: another worker has to do it, one that has the knowledge base's model.
             Unavailable: something we depend on is away; the job can be tried again.
         """
+        with self._store.working():
+            await self._run(job)
+
+    async def _run(self, job: Job) -> None:
         progress = Progress()
         chunks: Sequence[TextChunk] = ()
         try:

@@ -10,11 +10,15 @@ from ingest import handoff
 from ingest.blocks import Block, Extraction
 from ingest.child import Child, Died
 from ingest.limits import Limits
+from ingest.plain import read_plain
 from rag_service.errors import StorageFull, UnreadableDocument
 
 
 class Extractor:
-    """Reads files in child processes, one each at a time. A file that hangs or crashes one costs only that file."""
+    """Reads files in child processes, one each at a time. A file that hangs or crashes one costs only that file.
+
+    A small plain text, which can do neither, is read here.
+    """
 
     def __init__(
         self,
@@ -43,12 +47,14 @@ class Extractor:
             await child.close()
 
     async def extract(self, path: Path, name: str) -> Extraction:
-        """Read one file, as soon as a child is free.
+        """Read one file; unless it is a small plain text, as soon as a child is free.
 
         Raises:
             UnreadableDocument: no text can be had of it within the limits.
             StorageFull: the disk has no room for its text.
         """
+        if plain := await asyncio.to_thread(read_plain, path, name):
+            return plain
         child = await self._free.get()
         try:
             answer = await self._ask(child, {"path": str(path), "name": name})

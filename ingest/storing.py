@@ -1,6 +1,8 @@
 """What the steps of a job read from PostgreSQL and write to it, in one transaction for all jobs that are at it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -25,6 +27,10 @@ from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 LARGE = 128
 """Chunks of a document above which its rows are written alone: smaller ones would wait for it."""
+
+PAUSE_SECONDS = 0.05
+"""How long the rows of a document wait for those of others, while more than one is read: what is placed together comes
+to each later step together."""
 
 Known = Mapping[str, NDArray[np.float32]]
 """Vectors of shape (dimensions,) by content hash."""
@@ -56,6 +62,8 @@ class Store:
         self._vectors = vectors
         self._model = model
         self._lease = lease
+        self._jobs = 0
+        self._advancing = asyncio.Lock()
         self.read = Gathered(self._read)
         """A job's file, by the job. Raises NotFound, EmbeddingModelMismatch."""
         self.known = Gathered(self._known)
@@ -67,7 +75,19 @@ class Store:
         self.activate = Gathered(self._activate)
         """Flip a document to its new version and end the job, together. Raises LostLease, NotFound,
         EmbeddingModelMismatch."""
-        self._small = Gathered(self._place)
+        self._small = Gathered(self._place, pause=self._pause)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Within the block a job is under way."""
+        self._jobs += 1
+        try:
+            yield
+        finally:
+            self._jobs -= 1
+
+    def _pause(self) -> float:
+        return PAUSE_SECONDS if self._jobs > 1 else 0.0
 
     async def place(self, cut: Cut) -> None:
         """Write the chunks' rows. Raises LostLease, EmbeddingModelMismatch."""
@@ -78,7 +98,8 @@ class Store:
 
     async def advance(self, reached: Reached) -> None:
         """Record where the work is, and renew the lease. Raises LostLease."""
-        async with self._database.transaction() as session:
+        # One after the other: many jobs are not to open a connection each. Together they could block each other's rows.
+        async with self._advancing, self._database.transaction() as session:
             if not await Steps(session).advance([reached], lease=self._lease):
                 raise LostLease()
 

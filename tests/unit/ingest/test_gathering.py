@@ -52,3 +52,15 @@ async def test_where_something_is_away_all_are_told_at_once() -> None:
     with pytest.raises(DatabaseUnavailable):
         await gathered(99)
     assert await gathered(4) == 8
+
+
+async def test_a_pause_lets_others_come() -> None:
+    together, others = Doubling(), 1
+    gathered = Gathered(together, pause=lambda: 0.2 if others else 0.0)
+    first = asyncio.create_task(gathered(1))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert list(await asyncio.gather(first, gathered(2))) == [2, 4]
+    assert together.calls == [[1, 2]]
+    others = 0
+    assert await gathered(3) == 6
