@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import nlargest
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from rag_service.knowledge import follow_ups
 from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.fusion import CANDIDATES, ENOUGH, agreement_weight, dense_weight, fuse
 from rag_service.knowledge.lexical import LexicalIndex
+from rag_service.knowledge.pairs import bonus
 from rag_service.knowledge.selection import Hit, distinct
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
@@ -46,6 +47,8 @@ class Asked:
     vector: Vectors | None
     pieces: float | None
     failure: EmbedderUnavailable | None
+    pairs: frozenset[tuple[str, str]] = frozenset()
+    """Neighbouring words of the question."""
 
 
 @dataclass(frozen=True)
@@ -148,12 +151,17 @@ class Search:
                 readable = await Chunks(session).readable(
                     self.knowledge_base_id, [one.chunk_id for one in some], filters
                 )
-                hits += [Hit(readable[one.chunk_id], one) for one in some if one.chunk_id in readable]
+                read = [Hit(readable[one.chunk_id], one) for one in some if one.chunk_id in readable]
+                hits += sorted(map(self._with_pairs, read), key=lambda hit: -hit.found.fused)
                 kept, folded = distinct(hits)
                 if len(kept) >= limit or len(found) <= few:
                     break
         self.timings["read_back"] += 1000 * (time.perf_counter() - before)
         return kept, folded
+
+    def _with_pairs(self, hit: Hit) -> Hit:
+        given = bonus(self.asked.pairs, f"{hit.source.title}\n{hit.source.chunk.text}")
+        return replace(hit, found=replace(hit.found, fused=hit.found.fused + given)) if given else hit
 
     def _weight(self, near: Scored, told: Scored) -> float:
         if self.asked.vector is None:
