@@ -184,7 +184,10 @@ async def _build(
         default = await KnowledgeBases(session).ensure("default", "Default", embedder.fingerprint)
         if settings.offers_home_chat:
             await Embeds(session).ensure(HOME, "The server's own chat page", default)
-    vectors, blobs = ChromaIndex(settings.chroma_url), BlobStore(settings.blob_dir)
+    if model is not None:
+        stack.push_async_callback(model.close)
+    vectors = await stack.enter_async_context(ChromaIndex(settings.chroma_url))
+    blobs = BlobStore(settings.blob_dir)
     lexical = TantivyIndex(settings.lexical_root)
     stack.push_async_callback(lexical.close)
     follower = LexicalFollower(database, lexical)

@@ -143,6 +143,7 @@ def settings(tmp_path: Path, database_url: str, chroma: LocalChroma) -> Settings
         state_dir=tmp_path / "state",
         refusal_score=0.03,  # of the hashed words' scale
         job_lease_seconds=2,
+        model_titles=False,  # a model would be asked once more behind a test's back
     )
 
 

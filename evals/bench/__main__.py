@@ -19,6 +19,7 @@ from evals.bench import (
     idle_connections,
     ingestion,
     large_files,
+    overload,
     reupload,
     search,
     small_files,
@@ -52,6 +53,7 @@ STREAMING: dict[str, BesideRelay] = {
     "first_delta": lambda server, _, relay: first_delta.measure(server, relay),
     "idle_connections": lambda server, _, relay: idle_connections.measure(server),
     "streams": lambda server, model, _: streams.measure(server, model),
+    "overload": lambda server, *_: overload.measure(server),
 }
 """What is measured after the second start, with a model server and a relay of it as processes of their own."""
 

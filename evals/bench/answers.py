@@ -24,8 +24,7 @@ from rich.progress import track
 from evals.bench.retrieval import BM25, language_of, top
 from rag_service.chat import extractive
 from rag_service.chat.events import Source
-from rag_service.db.models import Chunk
-from rag_service.db.repositories.chunks import ReadableChunk
+from rag_service.db.repositories.read_back import FoundChunk, ReadableChunk
 from rag_service.knowledge import refusal
 from rag_service.knowledge.coverage import Frequencies, Terms
 from rag_service.knowledge.embeddings import Embedder, Vectors, load_embedder
@@ -90,7 +89,7 @@ class Library:
 
     def _readable(self, chunk_id: UUID) -> ReadableChunk:
         passage = self._passages[chunk_id.int]
-        chunk = Chunk(id=chunk_id, text=passage["text"], headings=[passage["title"]], context="")
+        chunk = FoundChunk(chunk_id, chunk_id, 0, passage["text"], [passage["title"]], "", None)
         return ReadableChunk(chunk, chunk_id, passage["title"], passage["title"])
 
 

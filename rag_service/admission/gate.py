@@ -2,57 +2,89 @@
 
 import asyncio
 import math
+import random
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from rag_service.errors import Overloaded
 
-BURST_SECONDS = 5.0
+BURST_SECONDS = 1.0
 """Longest wait where many came at once."""
-STANDING_SECONDS = 2.0
-QUEUE_SECONDS = 0.15
-"""Longest wait while there has been a queue for `STANDING_SECONDS`: one that does not end makes everybody late."""
+QUEUE_SECONDS = 0.05
+"""Longest wait under overload: a queue that does not end makes everybody late, and nobody is served the sooner."""
+OVERLOAD_SECONDS = 5.0
+"""Overload has ended when nobody had to be refused for so long."""
+AGAIN_SECONDS = 3
+"""Whoever is refused comes again within so many seconds, not all at the same moment."""
+STRETCH = 1.25
+"""How much longer than alone a passage may take: where it takes longer, they only wait for each other inside."""
+_NARROWER, _WIDER = 0.2, 0.05
+"""By how much a passage that took too long narrows the gate, and one that did not widens it."""
 _NEWEST = 0.2
 """What the last passage counts for in the mean of the seconds that one takes."""
 
 
 class Gate:
-    """Lets `width` in at a time, in order.
+    """Lets at most `width` in at a time, in order: as many as do not make each other late.
+
+    What a passage waits for may be a core, the event loop, or a server far away. So it is not reckoned how many fit:
+    it is seen by what passages take beside others and alone.
 
     How long one would wait is known from the queue and from what a passage has taken lately; who would wait too long is
-    refused at once. A burst may wait seconds. But where somebody comes while a queue has been standing, it is overload:
-    those at its end are refused, until no more wait than are let in within moments.
+    refused at once, before they wait. A burst may wait a second. Once somebody had to be refused, it is overload: until
+    it has ended, only those are taken in who wait for moments.
     """
 
     def __init__(self, width: int) -> None:
-        self._width = width
+        self._most = width
+        self._fit = float(width)
         self._inside = 0
+        self._coming = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._waiting_since = 0.0
+        self._refused_at = -math.inf
         self._taken = 0.05
+        self._alone: float | None = None
+        self._crowded_at = -math.inf
+
+    @property
+    def _width(self) -> int:
+        return int(self._fit)
 
     async def enter(self) -> "Passage":
         """Raises Overloaded."""
-        self.check()
+        self._check(ahead=len(self._waiting))
         if self._inside < self._width:
-            self._inside += 1
+            self._let_in()
         else:
             await self._turn()
         return Passage(self)
 
-    def check(self) -> None:
-        """Raises Overloaded where one who comes now would be refused."""
-        if self._inside < self._width:
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """Within the block somebody is on the way here who is counted already. Raises Overloaded.
+
+        Else all who come while there is one place would be let on, and all but one be refused in the end.
+        """
+        self._check(ahead=len(self._waiting) + self._coming)
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
+
+    def _check(self, *, ahead: int) -> None:
+        """Raises Overloaded where one who comes now, behind so many, would wait too long."""
+        place = self._inside + ahead - self._width + 1
+        if place <= 0:
             return
-        if not self._waiting:
-            self._waiting_since = time.monotonic()
-        patience = BURST_SECONDS
-        if time.monotonic() - self._waiting_since > STANDING_SECONDS:
-            patience = QUEUE_SECONDS
-            self._send_away(patience)
-        if self._expected(len(self._waiting) + 1) > patience:
+        is_overload = time.monotonic() - self._refused_at < OVERLOAD_SECONDS
+        # One may always wait: a place that becomes free is not to stay empty.
+        patience = min(BURST_SECONDS, max(QUEUE_SECONDS, self._expected(1))) if is_overload else BURST_SECONDS
+        if self._expected(place) > patience:
             raise self._refusal()
 
     async def _turn(self) -> None:
@@ -62,8 +94,11 @@ class Gate:
             async with asyncio.timeout(BURST_SECONDS):
                 await turn
         except (TimeoutError, asyncio.CancelledError) as leaving:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._let_next_in()  # let in at the moment of leaving: the place goes on
+            if turn.done() and not turn.cancelled():
+                self._inside -= 1  # let in at the moment of leaving: the place goes on
+                self._let_next_in()
+            elif turn in self._waiting:
+                self._waiting.remove(turn)
             if isinstance(leaving, TimeoutError):
                 raise self._refusal() from None
             raise
@@ -73,29 +108,39 @@ class Gate:
         return place * self._taken / self._width
 
     def _refusal(self) -> Overloaded:
+        self._refused_at = time.monotonic()
         return Overloaded(
             "More questions are asked than can be searched for; ask again in a moment.",
-            again_seconds=max(1, math.ceil(self._expected(len(self._waiting)))),
+            again_seconds=random.randint(1, AGAIN_SECONDS),  # noqa: S311 - no secret
         )
 
-    def _send_away(self, patience: float) -> None:
-        while self._waiting and self._expected(len(self._waiting)) > patience:
-            turn = self._waiting.pop()
-            if not turn.done():
-                turn.set_exception(self._refusal())
-
-    def leave(self, seconds: float) -> None:
-        """Called once by a passage that took so long."""
+    def leave(self, since: float) -> None:
+        """Called once by a passage that began then, by `time.monotonic`."""
+        seconds = time.monotonic() - since
         self._taken += _NEWEST * (seconds - self._taken)
+        if self._crowded_at < since:
+            self._alone = seconds if self._alone is None else self._alone + _NEWEST * (seconds - self._alone)
+        if self._alone is not None:
+            step = -_NARROWER if self._taken > STRETCH * self._alone else _WIDER
+            self._fit = min(self._most, max(1.0, self._fit + step))
+        self._note_crowd()
+        self._inside -= 1
         self._let_next_in()
 
     def _let_next_in(self) -> None:
-        while self._waiting:
+        while self._waiting and self._inside < self._width:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(None)  # takes the place over: as many are inside as before
-                return
-        self._inside -= 1
+                self._let_in()
+                turn.set_result(None)
+
+    def _let_in(self) -> None:
+        self._inside += 1
+        self._note_crowd()
+
+    def _note_crowd(self) -> None:
+        if self._inside > 1:
+            self._crowded_at = time.monotonic()
 
 
 class Passage:
@@ -108,7 +153,7 @@ class Passage:
     def end(self) -> None:
         gate, self._gate = self._gate, None
         if gate is not None:
-            gate.leave(time.monotonic() - self._since)
+            gate.leave(self._since)
 
     def __enter__(self) -> Self:
         return self

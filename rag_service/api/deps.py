@@ -67,7 +67,12 @@ def get_services(request: Request) -> Services:
     return startup.services
 
 
-Svc = Annotated[Services, Depends(get_services)]
+async def _services(request: Request) -> Services:
+    # Not a plain function: FastAPI would have a thread call it, for each request.
+    return get_services(request)
+
+
+Svc = Annotated[Services, Depends(_services)]
 
 
 class Requires:
@@ -76,7 +81,7 @@ class Requires:
     def __init__(self, role: Role) -> None:
         self.role = role
 
-    def __call__(self, request: Request) -> Principal:
+    async def __call__(self, request: Request) -> Principal:
         principal: Principal = request.state.principal
         return principal
 
@@ -222,11 +227,11 @@ IdempotencyKey = Annotated[
 ]
 
 
-def _once(principal: Admin, idempotency_key: IdempotencyKey = None) -> Once:
+async def _once(principal: Admin, idempotency_key: IdempotencyKey = None) -> Once:
     return Once(principal.subject, idempotency_key)
 
 
-def _once_for_visitors(principal: Visitor, idempotency_key: IdempotencyKey = None) -> Once:
+async def _once_for_visitors(principal: Visitor, idempotency_key: IdempotencyKey = None) -> Once:
     return Once(principal.subject, idempotency_key)
 
 

@@ -5,14 +5,13 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.types import Message, Receive, Scope, Send
 
 from rag_service.api.serving import CONNECTION
-from rag_service.chat.events import Delta, Event, Failed
+from rag_service.chat.events import Failed, data_of
 from rag_service.chat.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -38,12 +37,6 @@ def encoded(data: dict[str, Any]) -> str:
     return _encode(data).translate(_LINE_BREAKS)
 
 
-def event_data(event: Event) -> dict[str, Any]:
-    """An event as JSON's types."""
-    # Of a delta there is one a token, and nothing in it to be looked through.
-    return {"text": event.text} if isinstance(event, Delta) else asdict(event)
-
-
 REVOKED = Failed(
     "credential_revoked",
     "The key or the chat that this stream was begun with was revoked, or has ended.",
@@ -53,7 +46,7 @@ REVOKED = Failed(
 
 def revoked(number: int) -> bytes:
     """The end of a stream whose credential counts no more."""
-    return frame(REVOKED.name, number, event_data(REVOKED))
+    return frame(REVOKED.name, number, data_of(REVOKED))
 
 
 class TurnStream(EventSourceResponse):
@@ -113,7 +106,7 @@ async def _turn_frames(run: Run, after: int) -> AsyncIterator[bytes]:
     async with aclosing(run.batches(after, idle=PING_SECONDS)) as batches:
         async for batch in batches:
             # A process that is behind sends together what it has.
-            frames = [frame(event.name, number, event_data(event)) for number, event in batch]
+            frames = [frame(event.name, number, data_of(event)) for number, event in batch]
             yield b"".join(frames) or KEEPALIVE_COMMENT
 
 

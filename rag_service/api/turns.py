@@ -25,18 +25,21 @@ class TurnRoute(ProtectedRoute):
             # First of all: to find out who is refused for lack of room costs more than to refuse.
             admission = get_services(request).admission
             admission.turns.check()
-            admission.gate.check()
-            try:
-                return await handle(request)
-            finally:
-                if request.state.slot is not None:
-                    request.state.slot.free()
+            with ExitStack() as coming:
+                coming.enter_context(admission.gate.coming())
+                request.state.coming = coming
+                try:
+                    return await handle(request)
+                finally:
+                    if request.state.slot is not None:
+                        request.state.slot.free()
 
         return handle_then_free
 
     async def before_body(self, request: Request) -> None:
         limits = get_services(request).admission.limits
         request.state.slot = await limits.take_slot(request.state.principal, address_of(request))
+        request.state.coming.close()  # a body that never comes is to keep no place
 
 
 async def begin(request: Request, services: Services, start: Callable[[], Awaitable[Run]]) -> Run:

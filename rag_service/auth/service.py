@@ -17,7 +17,7 @@ from rag_service.db.caller import Scope
 from rag_service.db.engine import Database
 from rag_service.db.models import ApiKey, KeyRole
 from rag_service.db.repositories.audit import record
-from rag_service.db.repositories.keys import Keys
+from rag_service.db.repositories.keys import Keys, look_up
 from rag_service.errors import InvalidInput, Unauthenticated
 from rag_service.private_files import write_private
 from rag_service.settings import Settings
@@ -94,8 +94,7 @@ class KeyService:
         if scheme.lower() != "bearer" or form is None:
             raise Unauthenticated("Send an API key as `Authorization: Bearer rag_…`.")
         mac, now = self._mac(key.strip()), datetime.now(UTC)
-        async with self._database.reading() as session:
-            found = await Keys(session).by_prefix(form.group(1))
+        found = await look_up(self._database, form.group(1))
         if found is None or not _proves(found, mac, now):
             raise Unauthenticated("This API key is not known, or was revoked.")
         if _has_ended(found, now):
@@ -113,8 +112,7 @@ class KeyService:
 
     async def still_valid(self, principal: Principal) -> bool:
         """Whether the key that proved a principal would prove it now: not revoked, ended or given another secret."""
-        async with self._database.reading() as session:
-            found = await Keys(session).by_id(UUID(principal.credential.id))
+        found = await look_up(self._database, UUID(principal.credential.id))
         now = datetime.now(UTC)
         return (
             found is not None and _proves(found, principal.credential.mac, now) and not _has_ended(found, now)
@@ -146,7 +144,7 @@ class KeyService:
         """
         async with self._database.transaction() as session:
             keys = Keys(session)
-            key = await keys.locked(key_id)
+            key = await keys.locked(key_id, with_admins="expires_at" in changes)
             if "name" in changes:
                 key.name = changes["name"]
             if "knowledge_bases" in changes:
@@ -184,7 +182,7 @@ class KeyService:
             Conflict: it is the last admin key.
         """
         async with self._database.transaction() as session:
-            key = await Keys(session).locked(which)
+            key = await Keys(session).locked(which, with_admins=True)
             await Keys(session).revoke(key)
             await record(session, "key.revoked", key.id, role=key.role)
         return key

@@ -1,21 +1,21 @@
 """The chain of a turn, in LangChain's expression language:
 
-    remember | condense | retrieve | answer | end
+    remember | condense | retrieve | decide
 
-`remember` to `retrieve` fill in a `Turn`; `answer` makes events of it; `end` passes them on, and says behind the last
-one that the answer is whole. Whoever streams the chain notes each event in the turn's record before the next one.
+Each fills in a `Turn`; `Answering.events` makes events of what comes out. Those are no part of the chain, which makes a
+task of every token at each of its links. Whoever reads them notes each in the turn's record before the next one.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, merge_message_runs
-from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableLambda
 
 from rag_service.chat import extractive, surroundings
 from rag_service.chat.citations import CitationStream
@@ -51,15 +51,24 @@ class Answering:
     load_history: Callable[[Turn], Awaitable[Remembered]]
     expansion: Expansion | None = None
 
-    def chain(self) -> Runnable[Turn, Event]:
-        """The chain; stream it for events."""
-        return (
-            RunnableLambda(self._remember)
-            | RunnableLambda(self._condense)
-            | RunnableLambda(self._retrieve)
-            | RunnableGenerator(self._answer)
-            | RunnableGenerator(self._end)
+    @cached_property
+    def chain(self) -> Runnable[Turn, Turn]:
+        """Finds what the answer of a turn is to be made of."""
+        found = (
+            RunnableLambda(self._remember) | RunnableLambda(self._condense) | RunnableLambda(self._retrieve)
         )
+        return found | RunnableLambda(self._decide)
+
+    async def events(self, turn: Turn) -> AsyncGenerator[Event, None]:
+        """What the turn tells between its start and its end, and behind it that the answer is whole."""
+        turn = await self.chain.ainvoke(turn)
+        yield Sources(turn.sources)
+        if turn.trace:
+            yield _traced(turn)
+        async with aclosing(self._text(turn)) as told:
+            async for event in told:
+                yield event
+        yield _done(turn)
 
     async def _remember(self, turn: Turn) -> Turn:
         before = time.perf_counter()
@@ -122,18 +131,11 @@ class Answering:
         turn.record.timings |= found.timings
         return replace(turn, found=found)
 
-    async def _answer(self, turns: AsyncIterator[Turn]) -> AsyncIterator[tuple[Turn, Event]]:
-        async for turn in turns:
-            # Decided by what was found, before a model is asked: its own word on it costs time, and is less sure.
-            likely = await self._answerable(turn)
-            refused = likely < turn.refusal_score
-            sources = [] if refused else await self._surrounded(turn)
-            yield turn, Sources(sources)
-            if turn.trace:
-                yield turn, _traced(turn, likely)
-            async with aclosing(self._text(turn, sources)) as events:
-                async for event in events:
-                    yield turn, event
+    async def _decide(self, turn: Turn) -> Turn:
+        """Refuse or answer: by what was found, as a model's own word on it would cost time and be less sure."""
+        likely = await self._answerable(turn)
+        sources = [] if likely < turn.refusal_score else await self._surrounded(turn)
+        return replace(turn, likely=likely, sources=sources)
 
     async def _answerable(self, turn: Turn) -> float:
         """How likely it is that the hits answer the question; below 0 where there are none."""
@@ -146,9 +148,9 @@ class Answering:
         logger.debug("judged", extra={"answerable": round(likely, 3), **asdict(measured)})
         return likely
 
-    async def _text(self, turn: Turn, sources: Sequence[Source]) -> AsyncGenerator[Event, None]:
+    async def _text(self, turn: Turn) -> AsyncGenerator[Event, None]:
         """The answer proper: refused, generated, or quoted; quoted too when the model fails before its first word."""
-        if not sources:
+        if not turn.sources:
             turn.record.finish_reason = "refused"
             yield Delta(extractive.not_found(turn.question))
             turn.record.topics = extractive.nearest_topics(turn.question, self._sources(turn.found.hits))
@@ -157,7 +159,7 @@ class Answering:
             return
         if self.model is not None:
             begun = False
-            async with aclosing(self._generate(self.model, turn, sources)) as events:
+            async with aclosing(self._generate(self.model, turn)) as events:
                 try:
                     async for event in events:
                         begun = True
@@ -168,29 +170,9 @@ class Answering:
                         raise
                     logger.warning("quoting, since the language model failed", extra={"reason": error.detail})
                     turn.record.model, turn.record.degraded = extractive.NAME, True
-        async with aclosing(self._quote(turn, sources)) as quotes:
+        async with aclosing(self._quote(turn)) as quotes:
             async for event in quotes:
                 yield event
-
-    async def _end(self, events: AsyncIterator[tuple[Turn, Event]]) -> AsyncIterator[Event]:
-        """Pass events on; behind the last, say that the answer is whole."""
-        turn: Turn | None = None
-        async for of, event in events:
-            turn = of
-            yield event
-        if turn is None:
-            return
-        record = turn.record
-        record.timings["total"] = record.elapsed()
-        yield Done(
-            message_id=turn.message_id,
-            finish_reason=record.finish_reason,
-            model=record.model,
-            usage=record.usage,
-            timings=rounded(record.timings),
-            degraded=record.degraded,
-            unsupported=record.unsupported(),
-        )
 
     def _sources(self, hits: Sequence[Hit]) -> list[Source]:
         """As many of the hits as fit in the context's budget, numbered."""
@@ -220,11 +202,11 @@ class Answering:
             self.context_tokens,
         )
 
-    async def _quote(self, turn: Turn, sources: Sequence[Source]) -> AsyncGenerator[Event, None]:
+    async def _quote(self, turn: Turn) -> AsyncGenerator[Event, None]:
         before = time.perf_counter()
         quotes = await extractive.best_sentences(
             turn.query,
-            surroundings.found_itself(sources),
+            surroundings.found_itself(turn.sources),
             self.embedder,
             turn.found.frequencies,
             terms=turn.found.terms,
@@ -233,9 +215,7 @@ class Answering:
         for event in extractive.answer(turn.question, quotes):
             yield event
 
-    async def _generate(
-        self, model: ChatModel, turn: Turn, sources: Sequence[Source]
-    ) -> AsyncGenerator[Event, None]:
+    async def _generate(self, model: ChatModel, turn: Turn) -> AsyncGenerator[Event, None]:
         """The model's answer with its citations checked. Raises ModelUnavailable."""
         before = time.perf_counter()
         record = turn.record
@@ -245,13 +225,15 @@ class Answering:
             rules,
             *(prompt.message(summary=inert(turn.summary)) for prompt in earlier),
             *turn.history,
-            question.message(sources=as_text(surroundings.in_reading_order(sources)), question=turn.question),
+            question.message(
+                sources=as_text(surroundings.in_reading_order(turn.sources)), question=turn.question
+            ),
         ]
         if earlier:
             messages = merge_message_runs(messages)  # some models insist that user and assistant alternate
         record.prompts += [prompt.mark for prompt in (*earlier, question)]
         record.timings["prompt"] = 1000 * (time.perf_counter() - before)
-        completion, citations = Completion("answer", record.calls), CitationStream(sources)
+        completion, citations = Completion("answer", record.calls), CitationStream(turn.sources)
         async with aclosing(model.stream(messages, completion)) as pieces:
             async for piece in pieces:
                 record.model = completion.model or model.name
@@ -279,13 +261,27 @@ class Answering:
         return self.answer_prompts.get(turn.prompt, self.answer_prompts["answer"])
 
 
-def _traced(turn: Turn, likely: float) -> Traced:
+def _traced(turn: Turn) -> Traced:
     return Traced(
         hits=[Trace.of(hit) for hit in turn.found.all],
         query=turn.query,
-        answerable=likely if turn.found.hits else None,
+        answerable=turn.likely if turn.found.hits else None,
         refusal_score=turn.refusal_score,
         timings=rounded(turn.record.timings),
+    )
+
+
+def _done(turn: Turn) -> Done:
+    record = turn.record
+    record.timings["total"] = record.elapsed()
+    return Done(
+        message_id=turn.message_id,
+        finish_reason=record.finish_reason,
+        model=record.model,
+        usage=record.usage,
+        timings=rounded(record.timings),
+        degraded=record.degraded,
+        unsupported=record.unsupported(),
     )
 
 

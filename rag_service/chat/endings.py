@@ -75,6 +75,7 @@ class Endings:
             usage=record.usage,
             timings=rounded(record.timings),
             finish_reason=record.finish_reason if ending.state in ("complete", "stopped") else None,
+            degraded=record.degraded,
             error_code=ending.code,
         )
         await self._runs.store([last])

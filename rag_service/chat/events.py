@@ -116,6 +116,7 @@ class Failed:
 Event = Start | Sources | Traced | Delta | Citation | Done | Failed
 TERMINAL = (Done, Failed)
 
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _KINDS: dict[str, TypeAdapter[Event]] = {
     kind.name: TypeAdapter(kind) for kind in (Start, Sources, Traced, Delta, Citation, Done, Failed)
 }
@@ -123,7 +124,13 @@ _KINDS: dict[str, TypeAdapter[Event]] = {
 
 def to_json(events: Sequence[Event]) -> str:
     """Events as text, to be stored."""
-    return json.dumps([[one.name, asdict(one)] for one in events], ensure_ascii=False, default=str)
+    return _encode([[one.name, data_of(one)] for one in events])
+
+
+def data_of(event: Event) -> dict[str, Any]:
+    """An event as JSON's types, with ids still to be written as text."""
+    # Of a delta there is one a token, and nothing in it to be looked through.
+    return {"text": event.text} if isinstance(event, Delta) else asdict(event)
 
 
 def from_json(text: str) -> list[Event]:

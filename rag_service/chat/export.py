@@ -30,7 +30,10 @@ def as_markdown(title: str, messages: Sequence[Message]) -> str:
 
 
 def _state(message: Message) -> str:
-    return "" if message.state == "complete" else f" ({message.state})"
+    said: list[str] = [message.state] if message.state != "complete" else []
+    if message.degraded:
+        said.append("quoted, since the language model was not available")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _answer(message: Message, notes: list[str]) -> str:

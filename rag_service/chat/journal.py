@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 
 from rag_service.chat.events import TERMINAL, Done, Event, Failed, to_json
@@ -11,8 +12,11 @@ from rag_service.db.repositories.runs import Batch, Runs
 from rag_service.errors import DatabaseUnavailable
 
 BATCH_SECONDS = 0.1
+SHARE = 4
+"""Writing rests so many times longer than it took: it leaves most of a busy process to the streams themselves."""
 RETRY_SECONDS = 0.5
 WRITE_SECONDS = 5.0
+LONGEST_REST_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +40,14 @@ class Journal:
 
     async def write(self) -> None:
         """Write for ever, a batch of all runs at a time."""
+        took = 0.0
         while True:
             await self._wanted.wait()
-            await asyncio.sleep(BATCH_SECONDS)
+            await asyncio.sleep(max(BATCH_SECONDS, min(SHARE * took, LONGEST_REST_SECONDS)))
             self._wanted.clear()
             runs = list(self._behind)
             self._behind.clear()
+            began = time.perf_counter()
             try:
                 async with asyncio.timeout(WRITE_SECONDS):
                     await self._store([run for run in runs if run.stored < len(run.events)])
@@ -53,6 +59,7 @@ class Journal:
                 # A fault of ours: were the journal to end with it, no later turn could be resumed. What was not
                 # written is part of the next batch of its run, and of its end.
                 logger.exception("events could not be written")
+            took = time.perf_counter() - began
 
     async def _store(self, runs: Sequence[Run]) -> None:
         if not runs:

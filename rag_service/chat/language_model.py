@@ -10,11 +10,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, BaseMessage, BaseMessageChunk
-from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.messages import BaseMessage
 
 from rag_service.chat.breaker import Breaker
 from rag_service.chat.model_faults import ModelFault, fault_of, silent
+from rag_service.chat.pieces import Piece, pieces
 from rag_service.chat.usage import Call
 from rag_service.knowledge.tokens import TokenCounter
 from rag_service.settings import Price
@@ -42,17 +42,15 @@ class Heard:
     """What has come of an answer so far."""
 
     finish_reason: str | None = None
-    usage: UsageMetadata | None = None
+    usage: tuple[int, int] | None = None
     text: list[str] = field(default_factory=list)
 
-    def take(self, piece: BaseMessageChunk) -> str:
+    def take(self, piece: Piece) -> str:
         """Note a piece; gives its text."""
-        told = piece.response_metadata
-        reason = told.get("finish_reason") or told.get("stop_reason") or told.get("done_reason")
-        if reason:
-            self.finish_reason = _FINISH.get(str(reason).lower(), str(reason).lower())
-        if isinstance(piece, AIMessageChunk) and piece.usage_metadata:
-            self.usage = add_usage(self.usage, piece.usage_metadata)
+        if piece.finish_reason:
+            reason = piece.finish_reason.lower()
+            self.finish_reason = _FINISH.get(reason, reason)
+        self.usage = piece.usage or self.usage
         text = _UNSTORABLE.sub("", piece.text)
         if not self.text:
             text = text.lstrip()  # blanks alone are no word
@@ -141,7 +139,7 @@ class LanguageModel:
         loop = asyncio.get_running_loop()
         limit, seconds = patience, self.first_token_seconds
         try:
-            async with aclosing(self.model.astream(list(messages))) as stream:  # type: ignore[type-var]
+            async with aclosing(pieces(self.model, messages)) as stream:
                 while True:
                     async with asyncio.timeout_at(min(limit, until)):
                         piece = await anext(stream, None)
@@ -172,9 +170,8 @@ class LanguageModel:
 
     def _count(self, messages: Sequence[BaseMessage], heard: Heard, call: Call) -> None:
         """Put the tokens in: those the model told of, or else our own count of what it was sent and what it said."""
-        if heard.usage is not None and heard.usage["input_tokens"] and call.outcome == "complete":
-            call.input_tokens = heard.usage["input_tokens"]
-            call.output_tokens = heard.usage["output_tokens"]
+        if heard.usage is not None and heard.usage[0] and call.outcome == "complete":
+            call.input_tokens, call.output_tokens = heard.usage
         elif heard.text or call.outcome in ("complete", "stopped", "model_timeout"):
             call.input_tokens = self.tokens.count("\n".join(message.text for message in messages))
             call.output_tokens = self.tokens.count("".join(heard.text))

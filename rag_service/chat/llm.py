@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from langchain_core.messages import BaseMessage
 
+from rag_service.chat import pieces
 from rag_service.chat.breaker import Breaker
 from rag_service.chat.language_model import Heard, LanguageModel
 from rag_service.chat.model_faults import ModelFault
@@ -20,6 +21,9 @@ from rag_service.settings import Settings
 logger = logging.getLogger(__name__)
 
 EXTRACTIVE = "extractive"
+
+CHARACTERS_A_TOKEN = 16
+"""More than the tokens of an answer have on average, in any language: about four in English, and one in others."""
 
 
 @dataclass
@@ -35,10 +39,12 @@ class Completion:
 
 @dataclass(frozen=True)
 class ChatModel:
-    """Language models, best first. `total_seconds` is the longest that an answer may take, whoever gives it."""
+    """Language models, best first. `total_seconds` is the longest that an answer may take, whoever gives it, and
+    `longest` how many characters it may have: a model that ignores its limit of tokens is cut off there."""
 
     models: Sequence[LanguageModel]
     total_seconds: float
+    longest: int
 
     @property
     def name(self) -> str:
@@ -59,7 +65,7 @@ class ChatModel:
             ModelUnavailable: no model gave a word, or the one that did failed after it.
         """
         loop = asyncio.get_running_loop()
-        until = loop.time() + self.total_seconds
+        until, left = loop.time() + self.total_seconds, self.longest
         failure = ModelFault("The language model does not answer.", code="model_failed")
         for model in self._worth_asking(completion):
             if loop.time() >= until:
@@ -67,9 +73,17 @@ class ChatModel:
             heard, call = Heard(), Call(completion.purpose, model.name)
             completion.calls.append(call)
             try:
-                async with aclosing(model.stream(messages, heard, call, until)) as pieces:
-                    async for text in pieces:
+                async with aclosing(model.stream(messages, heard, call, until)) as told:
+                    async for text in told:
                         completion.model = model.name
+                        if len(text) > left:
+                            logger.warning(
+                                "a language model does not keep to its limit", extra={"model": model.name}
+                            )
+                            completion.finish_reason = "length"
+                            yield text[:left]
+                            return
+                        left -= len(text)
                         yield text
                 completion.finish_reason = heard.finish_reason
                 return
@@ -93,10 +107,15 @@ class ChatModel:
         silent = {call.model for call in completion.calls if call.outcome == "model_timeout"}
         return [model for model in self.models if model.name not in silent]
 
+    async def close(self) -> None:
+        """Let go of open connections."""
+        for model in self.models:
+            await pieces.close(model.model)
+
     async def complete(self, messages: Sequence[BaseMessage], completion: Completion) -> str:
         """The whole answer at once. Raises ModelUnavailable."""
-        async with aclosing(self.stream(messages, completion)) as pieces:
-            return "".join([piece async for piece in pieces])
+        async with aclosing(self.stream(messages, completion)) as told:
+            return "".join([text async for text in told])
 
 
 def load_chat_model(settings: Settings) -> ChatModel | None:
@@ -127,4 +146,4 @@ def load_chat_model(settings: Settings) -> ChatModel | None:
         )
         for name, setting in wanted
     ]
-    return ChatModel(models, settings.model_total_seconds)
+    return ChatModel(models, settings.model_total_seconds, CHARACTERS_A_TOKEN * settings.answer_tokens)

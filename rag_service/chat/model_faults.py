@@ -1,7 +1,7 @@
 """How models fail. Every provider raises errors of its own; whichever it is, it becomes one of ours here."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -10,6 +10,7 @@ from rag_service.errors import ModelUnavailable
 
 # By name, since most of the SDKs are not installed: the bases under OpenAI's and Anthropic's, httpx's, and Python's.
 _CONNECTION = {"APIConnectionError", "TransportError", "ConnectionError"}
+_BROKEN, _LATE = "ClientConnectionError", "ServerTimeoutError"
 _TIMEOUT = {"APITimeoutError", "TimeoutException", "TimeoutError"}
 _KINDS = {
     "rate_limit_exceeded": 429,
@@ -55,8 +56,9 @@ def fault_of(error: Exception, key: str) -> ModelFault:
 
     Nothing of the error's own text is in it: that may hold a key.
     """
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if names & _TIMEOUT:
+    names = {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
+    # Where it is known, what aiohttp says counts: the client around it calls each broken connection a timeout.
+    if names & _TIMEOUT and not (_BROKEN in names and _LATE not in names):
         return ModelFault("The language model does not answer.", code="model_timeout")
     status = _status(error)
     return ModelFault(
@@ -72,16 +74,25 @@ def fault_of(error: Exception, key: str) -> ModelFault:
     )
 
 
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
 def _status(error: Exception) -> int | None:
     """The HTTP status that the provider answered with, or would have; None where it is not known."""
-    response = getattr(error, "response", None)
-    for found in (
-        getattr(error, "status_code", None),
-        getattr(response, "status_code", None),
-        getattr(error, "code", None),
-    ):
-        if isinstance(found, int) and found >= 400:
-            return int(found)
+    for told in (error, error.__cause__):  # LangChain's package for Google puts its own error around some
+        if getattr(told, "reason", None) == "API_KEY_INVALID":
+            return 401  # to Google it is a 400, as a question that is too long would be
+        response = getattr(told, "response", None)
+        for found in (
+            getattr(told, "status_code", None),
+            getattr(response, "status_code", None),
+            getattr(told, "code", None),
+        ):
+            if isinstance(found, int) and found >= 400:
+                return int(found)
     return next((_KINDS[kind] for kind in _said(error) if kind in _KINDS), None)
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
+from openai import DefaultAioHttpClient
 from pydantic import SecretStr
 
-from rag_service.chat.plain_chunks import use_plain_chunks
 from rag_service.errors import ConfigurationError
 from rag_service.settings import Settings
 
@@ -37,6 +37,8 @@ def _openai(settings: Settings, seconds: float) -> dict[str, Any]:
         "stream_usage": True,
         # The package waits for each piece in a way that can lose a cancellation.
         "stream_chunk_timeout": None,
+        # Its usual client parses HTTP in Python, and looks at the clock around each read: twice a relay's whole work.
+        "http_async_client": DefaultAioHttpClient(),
         "base_url": settings.openai_base_url,
         "api_key": settings.openai_api_key or SecretStr("none"),
     }
@@ -48,7 +50,11 @@ def _anthropic(settings: Settings, seconds: float) -> dict[str, Any]:
 
 
 def _google(settings: Settings, seconds: float) -> dict[str, Any]:
-    return _common(settings, seconds) | {"api_key": _needed(settings.google_api_key, "GOOGLE_API_KEY")}
+    return _common(settings, seconds) | {
+        # To gRPC it is how long the whole answer may take, not how long it may be silent.
+        "timeout": settings.model_total_seconds + 5,
+        "api_key": _needed(settings.google_api_key, "GOOGLE_API_KEY"),
+    }
 
 
 def _mistral(settings: Settings, seconds: float) -> dict[str, Any]:
@@ -109,7 +115,6 @@ def connect(name: str, setting: str, settings: Settings) -> BaseChatModel:
         raise ConfigurationError(
             f"{setting}: {name} cannot be used; its provider is not known, or does not take these settings. {FORM}."
         ) from None
-    use_plain_chunks(made)
     return made
 
 

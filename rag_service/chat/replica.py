@@ -57,11 +57,13 @@ class Replica:
         await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", lock_key(self.name))
 
     async def look(self) -> None:
-        """Do what is to be done, for ever: stop runs as soon as it is told, and look for the dead every second."""
+        """Do what is to be done, for ever: stop runs as soon as it is told, and every second, as word of it may be
+        lost with a connection; and look for the dead."""
         cleaned = time.monotonic()
         while True:
             try:
                 await self._stop_runs()
+                await self._stop_those_of_revoked_keys()
                 await self.bury_the_dead()
                 if time.monotonic() - cleaned > CLEAN_SECONDS:
                     cleaned = time.monotonic()
@@ -82,11 +84,16 @@ class Replica:
             return
 
     async def _stop_runs(self) -> None:
-        if self._told.is_set():
-            self._told.clear()
-            async with self._database.transaction() as session:
-                for run_id in await Runs(session).to_stop(self.name):
-                    self._stop(run_id)
+        self._told.clear()
+        async with self._database.reading() as session:
+            for run_id in await Runs(session).to_stop(self.name):
+                self._stop(run_id)
+
+    async def _stop_those_of_revoked_keys(self) -> None:
+        """Whoever reads such a run, on any server, is told by its end that the key counts no more."""
+        async with self._database.transaction() as session:
+            for run_id in await Runs(session).of_revoked_keys(self.name):
+                self._stop(run_id)
 
     async def bury_the_dead(self) -> None:
         """End the runs of processes that died. Raises DatabaseUnavailable."""

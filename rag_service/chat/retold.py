@@ -40,5 +40,6 @@ def _end(message: Message) -> Done | Failed:
         model=message.model or "",
         usage=message.usage,
         timings=message.timings,
+        degraded=message.degraded,
         unsupported=unsupported(message.content, supported) if claims else [],
     )

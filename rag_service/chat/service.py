@@ -1,16 +1,14 @@
 """A turn of a conversation: begun, streamed, saved, whatever happens on the way."""
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable
 
 from rag_service.auth.principal import Principal
 from rag_service.chat.branches import NEWEST, Parent, parent_of, question_of
 from rag_service.chat.chains import Answering
-from rag_service.chat.events import Event
 from rag_service.chat.expansion import load_expansion
 from rag_service.chat.live import LiveRuns
 from rag_service.chat.llm import ChatModel
@@ -19,6 +17,7 @@ from rag_service.chat.prompts import load_answer_prompts, load_prompt
 from rag_service.chat.retold import retold
 from rag_service.chat.runs import Run
 from rag_service.chat.summaries import Summariser
+from rag_service.chat.titles import Titles, first_title
 from rag_service.chat.turn import Record, Turn
 from rag_service.db.engine import Database
 from rag_service.db.models import Channel, Conversation, KnowledgeBase, StoredRun, new_id
@@ -35,8 +34,6 @@ from rag_service.knowledge.tokens import estimate_tokens
 from rag_service.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-TITLE_LENGTH = 80
 
 
 class ChatService:
@@ -59,17 +56,13 @@ class ChatService:
         frame = count(prompts["earlier"].message(summary="").text)
         self._memory = Memory(database, count, settings.history_tokens, frame)
         self._summaries = Summariser(database, model, prompts["summarise"], settings.history_tokens, frame)
+        self._titles: Titles | None = None
+        if model is not None and settings.model_titles:
+            self._titles = Titles(database, model, load_prompt(settings.prompts_dir, "title"))
         self._refusal_score = settings.refusal_score
-        self.runs = LiveRuns(
-            database,
-            self._events,
-            completed=self._summarise,
-            grace=settings.run_grace_seconds,
-            keep_quotes=settings.keep_quotes,
-        )
         answer_prompts = load_answer_prompts(settings.prompts_dir)
         self._prompt_names = list(answer_prompts)
-        self._chain: Runnable[Turn, Event] = Answering(
+        answering = Answering(
             retriever=retriever,
             embedder=embedder,
             model=model,
@@ -79,7 +72,14 @@ class ChatService:
             context_tokens=settings.context_tokens,
             load_history=self._remembered,
             expansion=load_expansion(settings, model),
-        ).chain()
+        )
+        self.runs = LiveRuns(
+            database,
+            answering.events,
+            completed=self._completed,
+            grace=settings.run_grace_seconds,
+            keep_quotes=settings.keep_quotes,
+        )
 
     def check_prompt(self, name: str) -> None:
         """Raises InvalidInput where there is no answer prompt of that name."""
@@ -133,7 +133,7 @@ class ChatService:
             conversations, bases = Conversations(session, principal.subject), KnowledgeBases(session)
             if conversation_id is None:
                 found = await bases.asked(knowledge_base)
-                conversation = await conversations.start(found.id, _title(question or ""), channel)
+                conversation = await conversations.start(found.id, first_title(question or ""), channel)
             else:
                 conversation = await conversations.get(conversation_id, keep=True)
                 found = await _base_of(conversation, bases, knowledge_base)
@@ -165,7 +165,8 @@ class ChatService:
             prompt=found.prompt,
             filters=filters,
             trace=trace,
-            told=history,
+            # Nothing was said before the first question: memory need not be looked at for it.
+            told=() if history is None and conversation_id is None else history,
             instruction=instruction,
         )
         return await self.runs.start(run_id, turn)
@@ -183,10 +184,6 @@ class ChatService:
                 message = await Conversations(session, principal.subject).message(UUID(begun["message_id"]))
         return retold(UUID(begun["run_id"]), message)
 
-    async def _events(self, turn: Turn) -> AsyncGenerator[Event, None]:
-        async for event in self._chain.astream(turn):
-            yield event
-
     async def askable(self) -> list[KnowledgeBase]:
         """The knowledge bases that the caller may ask, by slug."""
         async with self._database.transaction() as session:
@@ -202,12 +199,16 @@ class ChatService:
             return Remembered(turns_told(turn.told, self._memory.count, self._memory.budget))
         return await self._memory.before(turn.owner, turn.message_id)
 
-    def _summarise(self, turn: Turn) -> None:
+    def _completed(self, turn: Turn) -> None:
         self._summaries.after(turn.owner, turn.conversation_id, turn.message_id)
+        if self._titles is not None:
+            self._titles.after(turn)
 
     async def close(self) -> None:
-        """Leave summaries that are not made yet for later."""
+        """Leave summaries that are not made yet for later, and titles."""
         await self._summaries.close()
+        if self._titles is not None:
+            await self._titles.close()
 
 
 async def _base_of(conversation: Conversation, bases: KnowledgeBases, wanted: str | None) -> KnowledgeBase:
@@ -217,8 +218,3 @@ async def _base_of(conversation: Conversation, bases: KnowledgeBases, wanted: st
     if found.id != mine:
         raise InvalidInput("The conversation is about another knowledge base; start a new one.")
     return found
-
-
-def _title(question: str) -> str:
-    line = " ".join(question.split())
-    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"

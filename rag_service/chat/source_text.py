@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from rag_service.chat.events import Source
-from rag_service.db.repositories.chunks import ReadableChunk
+from rag_service.db.repositories.read_back import ReadableChunk
 
 
 def source_of(number: int, found: ReadableChunk, score: float) -> Source:

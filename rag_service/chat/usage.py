@@ -1,12 +1,12 @@
 """What the models that were asked in a turn used, and what that cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rag_service.settings import Price
 
-Purpose = Literal["condense", "expand", "answer", "summarise"]
+Purpose = Literal["condense", "expand", "answer", "summarise", "title"]
 
 
 @dataclass
@@ -51,3 +51,8 @@ def usage_of(calls: Sequence[Call]) -> dict[str, Any]:
         "cost": round(sum(costs), 9) if used and len(costs) == len(used) else None,
         "calls": [asdict(call) | {"ms": round(call.ms, 1)} for call in calls],
     }
+
+
+def with_calls(usage: Mapping[str, Any], calls: Sequence[Call]) -> dict[str, Any]:
+    """What was used, with calls that came behind it."""
+    return usage_of([*(Call(**call) for call in usage.get("calls", [])), *calls])

@@ -1,17 +1,28 @@
 """The database: one engine a process, short transactions, errors of our own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from asyncpg import PostgresError
-from sqlalchemy import URL, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from asyncpg import Connection, PostgresConnectionError, PostgresError
+from asyncpg import InterfaceError as DriverInterfaceError
+from asyncpg.exceptions import OperatorInterventionError
+from sqlalchemy import URL, PoolProxiedConnection, event, make_url, text
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    DisconnectionError,
+    InterfaceError,
+    InvalidRequestError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
+from rag_service.db.plain import PlainQuery
 from rag_service.db.scoping import ScopedSession
 from rag_service.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
 
@@ -19,6 +30,8 @@ COMMAND_SECONDS = 60
 POOL_WAIT_SECONDS = 10
 
 _DISK_FULL = "53100"
+_REFUSED = (DBAPIError, InvalidRequestError, PoolTimeoutError, PostgresError, OSError)
+_LOST = (PostgresConnectionError, OperatorInterventionError, DriverInterfaceError, OSError)
 
 
 class Database:
@@ -96,6 +109,27 @@ class Database:
                     ) from error
                 raise
 
+    async def rows(self, query: PlainQuery, **values: Any) -> Sequence[Any]:
+        """The rows of a query that stands alone, each a tuple; as cheap as it can be.
+
+        Raises as `transaction` does.
+        """
+        text, ordered = query.for_caller(values)
+        connection = None
+        try:
+            connection = await self.engine.raw_connection()
+            found: Sequence[Any] = await _driver(connection).fetch(text, *ordered)
+        except BaseException as error:
+            if connection is not None:
+                connection.invalidate()  # where it broke off in the midst, nobody knows its state
+            if isinstance(error, TimeoutError):
+                raise DatabaseUnavailable("The database took too long; try again in a moment.") from error
+            if isinstance(error, _LOST if connection is not None else _REFUSED):
+                raise DatabaseUnavailable(_why_not_connected(error)) from error
+            raise
+        await greenlet_spawn(connection.close)
+        return found
+
     async def ping(self) -> None:
         """Raises DatabaseUnavailable unless a trivial query is answered within two seconds."""
         try:
@@ -115,6 +149,12 @@ def _refuse_closed(connection: Any, *_: object) -> None:
     """
     if connection.driver_connection.is_closed():
         raise DisconnectionError
+
+
+def _driver(connection: PoolProxiedConnection) -> "Connection[Any]":
+    driver: Connection[Any] | None = connection.driver_connection
+    assert driver is not None  # noqa: S101 - one that is open has it
+    return driver
 
 
 def _for_asyncpg(url: str) -> URL:

@@ -6,7 +6,7 @@ scope without a word. Statements in plain text are not covered; there are none a
 
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, event
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 
 from rag_service.db.caller import caller
@@ -23,16 +23,24 @@ _KINDS: list[Any] = [
 """The tables whose rows belong to one knowledge base."""
 
 
+def limited_to(ids: Any) -> list[Any]:
+    """Options of a statement that then sees only these knowledge bases, and what hangs on them.
+
+    `ids` is an array, as a parameter or as an expression.
+    """
+    return [
+        with_loader_criteria(KnowledgeBase, KnowledgeBase.id == any_(ids), include_aliases=True),
+        *(
+            with_loader_criteria(kind, kind.knowledge_base_id == any_(ids), include_aliases=True)
+            for kind in _KINDS
+        ),
+    ]
+
+
 @event.listens_for(ScopedSession, "do_orm_execute")
 def _keep_in_scope(state: ORMExecuteState) -> None:
     acting = caller.get()
     if acting is None or acting.scope is None or not (state.is_select or state.is_update or state.is_delete):
         return
-    ids = sorted(acting.scope)
-    state.statement = state.statement.options(
-        with_loader_criteria(KnowledgeBase, KnowledgeBase.id.in_(ids), include_aliases=True),
-        *(
-            with_loader_criteria(kind, kind.knowledge_base_id.in_(ids), include_aliases=True)
-            for kind in _KINDS
-        ),
-    )
+    ids = bindparam(None, sorted(acting.scope), type_=ARRAY(Uuid))
+    state.statement = state.statement.options(*limited_to(ids))

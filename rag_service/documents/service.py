@@ -14,7 +14,7 @@ from rag_service.db.models import Chunk, Document, DocumentVersion, Job, Knowled
 from rag_service.db.repositories.audit import record
 from rag_service.db.repositories.chunks import Chunks
 from rag_service.db.repositories.documents import Documents
-from rag_service.db.repositories.knowledge_bases import KnowledgeBases
+from rag_service.db.repositories.knowledge_bases import KnowledgeBases, look_up, no_such
 from rag_service.db.repositories.versions import Versions
 from rag_service.errors import NotFound
 
@@ -44,8 +44,10 @@ class DocumentService:
 
     async def knowledge_base(self, slug: str) -> KnowledgeBase:
         """Raises NotFound where there is none."""
-        async with self._database.reading() as session:
-            return await KnowledgeBases(session).by_slug(slug)
+        found = await look_up(self._database, slug)
+        if found is None:
+            raise no_such(slug)
+        return found
 
     async def delete_knowledge_base(self, slug: str) -> None:
         """Take a knowledge base and all in it out of sight at once. Raises NotFound where there is none."""

@@ -1,12 +1,10 @@
-"""Embedding on this machine with sentence-transformers, at the precision that proves fastest here."""
+"""Embedding on this machine with sentence-transformers, in the way that proves fastest here."""
 
 import asyncio
-import copy
 import hashlib
 import logging
 import os
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -17,25 +15,14 @@ import numpy as np
 import regex
 
 from rag_service.errors import ConfigurationError
-from rag_service.knowledge import allocator, attention, packed_bert
+from rag_service.knowledge import batch_ways, packed_bert
 from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.lanes import MOST_LANES, Lanes, cores
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    pass
 
 logger = logging.getLogger(__name__)
-
-BATCH = 8
-"""Texts that a lane takes up at a time; measured on one core, larger ones are slower."""
-
-AGREEMENT = 0.995
-"""Least cosine between a bfloat16 vector and the float32 one for bfloat16 to be used."""
-
-_PROBE = [
-    "The lease of a job runs out when its worker dies, and another worker takes the job over. " * count
-    for count in (1, 1, 2, 2, 3, 3, 4, 4)
-]
 
 _LETTER = regex.compile(r"(?P<word>[\p{Han}\p{Hangul}])|[\p{L}\p{M}\p{N}]")
 WORD_CHARACTER = 2.5
@@ -96,7 +83,7 @@ class LocalEmbedder:
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
         self._lanes = Lanes(
-            lambda texts: self._encode(texts, self.precision), batch=BATCH, prepare=prepare, count=count
+            lambda texts: self.encode(texts), batch=batch_ways.BATCH, prepare=prepare, count=count
         )
 
     def _weights_mark(self) -> str:
@@ -107,62 +94,13 @@ class LocalEmbedder:
         return digest.hexdigest()[:8]
 
     @cached_property
-    def _half(self) -> "SentenceTransformer":
-        """The model with bfloat16 weights: 8 % faster than to have them rounded anew for each batch."""
-        allocator.keep_for_reuse()
-        half = copy.deepcopy(self._model).to(self._torch.bfloat16)
-        attention.use(half)
-        return half
+    def encode(self) -> batch_ways.Encode:
+        """How texts to store are encoded: as is the fastest on this CPU, measured when first asked for.
 
-    @cached_property
-    def precision(self) -> str:
-        """`bfloat16` for batches where the CPU runs it faster and the vectors agree, else `float32`.
-
-        Measured, not looked up: units differ by CPU, and the loser is three times slower. Measured with the first
-        batch, not at start: a question needs none, and is not to wait for it.
+        Not at start: a question needs none, and is not to wait for it.
         """
-        exact = self._encode(_PROBE, "float32")
-        rough = self._encode(_PROBE, "bfloat16")
-        agreement = float((exact * rough).sum(axis=1).min())
-        # Turn about, and the best of each: at start the machine is busy with our own other processes.
-        rounds = [(self._timed("float32"), self._timed("bfloat16")) for _ in range(3)]
-        seconds = {"float32": min(pair[0] for pair in rounds), "bfloat16": min(pair[1] for pair in rounds)}
-        chosen = (
-            "bfloat16"
-            if agreement >= AGREEMENT and seconds["bfloat16"] < 0.9 * seconds["float32"]
-            else "float32"
-        )
-        if chosen == "float32":
-            del self._half
-        logger.info(
-            "embedding precision chosen",
-            extra={
-                "model": self.fingerprint,
-                "precision": chosen,
-                "agreement": round(agreement, 4),
-                "seconds": {name: round(value, 3) for name, value in seconds.items()},
-            },
-        )
-        return chosen
-
-    def _timed(self, precision: str) -> float:
-        started = time.perf_counter()
-        self._encode(_PROBE, precision)
-        return time.perf_counter() - started
-
-    def _encode(self, texts: Sequence[str], precision: str) -> Vectors:
-        model = self._model if precision == "float32" else self._half
-        vectors = model.encode(
-            list(texts),
-            batch_size=BATCH,
-            show_progress_bar=False,
-            convert_to_tensor=True,
-            processing_kwargs={"text": {"pad_to_multiple_of": attention.WIDTH}}
-            if model is not self._model
-            else None,
-        )
-        normal = self._torch.nn.functional.normalize(vectors.float(), dim=1)
-        return np.asarray(normal.numpy(), dtype=np.float32)
+        _, way = batch_ways.fastest(self._model)
+        return way
 
     def token_spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
@@ -180,7 +118,7 @@ class LocalEmbedder:
     async def embed_texts(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self.dimensions), dtype=np.float32)
-        if "precision" not in self.__dict__:
+        if "encode" not in self.__dict__:
             # Before the lanes run: alone, and with the tokenizer set up by one thread, which is not safe in two.
             await asyncio.get_running_loop().run_in_executor(self._questions, self._measured)
         return await self._lanes.encode(texts)
@@ -189,9 +127,9 @@ class LocalEmbedder:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._questions, self._encode_question, text)
 
-    def _measured(self) -> str:
+    def _measured(self) -> batch_ways.Encode:
         with self._warm:
-            return self.precision
+            return self.encode
 
     def _encode_question(self, text: str) -> Vectors:
         if "_way" not in self.__dict__:
@@ -202,7 +140,8 @@ class LocalEmbedder:
 
     @cached_property
     def _way(self) -> packed_bert.Encode:
-        """How a question is encoded: a single text is as fast in float32 as a batch's precision, and exact."""
+        """How a question is encoded: with no more than rounding between it and the library's vector."""
         return packed_bert.fastest(
-            self._model, lambda text: np.asarray(self._encode([text], "float32")[0], dtype=np.float32)
+            self._model,
+            lambda text: np.asarray(batch_ways.by_library(self._model, [text])[0], dtype=np.float32),
         )

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rag_service.db.engine import Database
 from rag_service.db.models import KnowledgeBase
 from rag_service.db.repositories.consistency import Consistency
+from rag_service.db.repositories.knowledge_bases import look_up
 from rag_service.errors import EmbeddingModelMismatch
 
 
@@ -23,8 +24,7 @@ async def check_can_ask(
     Raises:
         EmbeddingModelMismatch: it has not.
     """
-    async with database.reading() as session:
-        found = await Consistency(session).models(knowledge_base_id)
+    found = await look_up(database, knowledge_base_id)
     if found is not None:
         check_model(found, fingerprint)
     return found

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from rag_service.db.engine import Database
-from rag_service.db.repositories.chunks import Chunks, ReadableChunk
+from rag_service.db.repositories.read_back import ReadableChunk, ReadBack
 from rag_service.knowledge.selection import Hit
 
 REACH = 2
@@ -29,10 +29,8 @@ async def neighbours(database: Database, knowledge_base_id: UUID, hits: Sequence
     """
     if not hits:
         return []
-    async with database.reading() as session:
-        found = await Chunks(session).neighbours(
-            knowledge_base_id, [hit.source.chunk for hit in hits], reach=REACH
-        )
+    chunks = [hit.source.chunk for hit in hits]
+    found = await ReadBack(database).neighbours(knowledge_base_id, chunks, reach=REACH)
     return list(in_order(hits, found))
 
 

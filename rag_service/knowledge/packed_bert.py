@@ -1,14 +1,19 @@
-"""One text at a time through a BERT, at little more than the cost of its arithmetic.
+"""Texts through a BERT, at little more than the cost of its arithmetic.
 
 Of a short question's forward as the library does it two thirds are spent on laying the weights out anew at every
 layer, and on bookkeeping. Here they are laid out once, in bfloat16 or float32, the three projections of attention as
 one; what runs from layer to layer stays in float32. On one core of a Zen 4 a question of ten tokens takes 3.4 ms of
 processor time instead of 13.4 (in float32 4.9), with a cosine of .99998 to the library's vector.
+
+Of several texts the tokens lie one after the other, and nothing is padding: each layer takes all of them at once, but
+for attention, in which each text has its own turn, as its scores then stay in the cache.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +31,13 @@ AGREEMENT = 0.9999
 USUAL_TOKENS = 64
 """Rows that the weights are laid out for; any number can be asked."""
 ROUNDS = 5
+MOST_TOKENS = 512
+"""Tokens that go through the layers together, but for a longer text: more would not stay in the cache of a core."""
+REGISTER = 16
+"""A row of scores is a multiple of it: whole registers, and softmax twice as fast."""
+
+NOT_PLAIN = (AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError)
+"""Raised for a model of another kind than what is built here, or where torch lacks a product: the library is left."""
 
 PROBES = (
     "How many days of leave are there?",
@@ -51,15 +63,7 @@ def fastest(model: "SentenceTransformer", library: Encode) -> Encode:
             agreement = min(
                 float(way(probe) @ vector) for probe, vector in zip(PROBES, expected, strict=True)
             )
-        except (
-            AttributeError,
-            LookupError,
-            NotImplementedError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ) as error:
-            # Of another kind than what is built here: the library knows its way.
+        except NOT_PLAIN as error:
             logger.debug("questions go through the library", extra={"reason": str(error)})
             break
         if agreement >= AGREEMENT:
@@ -81,8 +85,23 @@ def _seconds(way: Encode) -> float:
     return time.perf_counter() - started
 
 
+Feed = Callable[["Tensor"], "Tensor"]
+"""A feed-forward: states of shape (tokens, width) to what is added to them."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The three projections of attention as one, its output, the feed-forward; after each of both a norm."""
+
+    three: "tuple[Tensor, Tensor]"
+    out: "tuple[Tensor, Tensor]"
+    norm: "tuple[Tensor, Tensor, float]"
+    feed: Feed
+    last_norm: "tuple[Tensor, Tensor, float]"
+
+
 class PackedBert:
-    """`model`'s own weights, laid out for one text at a time. Calling it gives a vector of unit length.
+    """`model`'s own weights, laid out for one core. Calling it with a text gives a vector of unit length.
 
     Raises, when made, one of several errors where the model is not a plain BERT under a pooling by mean or first token.
     """
@@ -96,7 +115,7 @@ class PackedBert:
         config = bert.config
         if type(bert) is not BertModel or config.hidden_act != "gelu" or config.is_decoder:
             raise ValueError(f"it is a {type(bert).__name__} with {getattr(config, 'hidden_act', 'no')}")
-        self._torch, self._dtype = torch, getattr(torch, precision)
+        self._torch, self.dtype = torch, getattr(torch, precision)
         self._linear: Any = torch.ops.mkldnn._linear_pointwise
         self._tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
         self._tokenizer.no_padding()
@@ -107,48 +126,109 @@ class PackedBert:
             self._words = embeddings.word_embeddings.weight.detach()
             self._places = embeddings.position_embeddings.weight + embeddings.token_type_embeddings.weight[0]
             self._norm = _norm(embeddings.LayerNorm)
-            self._layers = [self._packed(layer) for layer in bert.encoder.layer]
+            self.layers = [self._packed(layer) for layer in bert.encoder.layer]
 
-    def _packed(self, layer: Any) -> tuple[Any, ...]:
+    def _packed(self, layer: Any) -> Layer:
         own, attention = layer.attention.self, layer.attention
         three = [own.query, own.key, own.value]
-        return (
+        return Layer(
             self._laid_out(
                 self._torch.cat([one.weight for one in three]), self._torch.cat([one.bias for one in three])
             ),
             self._laid_out(attention.output.dense.weight, attention.output.dense.bias),
             _norm(attention.output.LayerNorm),
-            self._laid_out(layer.intermediate.dense.weight, layer.intermediate.dense.bias),
-            self._laid_out(layer.output.dense.weight, layer.output.dense.bias),
+            self._fed(layer),
             _norm(layer.output.LayerNorm),
         )
 
+    def _fed(self, layer: Any) -> Feed:
+        linear, dtype = self._linear, self.dtype
+        up = self._laid_out(layer.intermediate.dense.weight, layer.intermediate.dense.bias)
+        down = self._laid_out(layer.output.dense.weight, layer.output.dense.bias)
+
+        def feed(states: "Tensor") -> "Tensor":
+            wide: Tensor = linear(states.to(dtype), *up, "gelu", [], "none")
+            fed: Tensor = linear(wide, *down, "none", [], "")
+            return fed
+
+        return feed
+
     def _laid_out(self, weight: "Tensor", bias: "Tensor") -> "tuple[Tensor, Tensor]":
         pack: Any = self._torch.ops.mkldnn._reorder_linear_weight
-        return pack(weight.detach().to(self._dtype), USUAL_TOKENS), bias.detach().to(self._dtype)
+        return pack(weight.detach().to(self.dtype), USUAL_TOKENS), bias.detach().to(self.dtype)
+
+    def fed_by(self, feeds: Sequence[Feed]) -> "PackedBert":
+        """The same with other feed-forwards, one a layer; all else is shared."""
+        other = copy(self)
+        other.layers = [replace(layer, feed=feed) for layer, feed in zip(self.layers, feeds, strict=True)]
+        return other
 
     def __call__(self, text: str) -> Vectors:
+        """The vector of shape (dimensions,)."""
         torch = self._torch
         with torch.inference_mode():
-            states = self._states(torch.tensor(self._tokenizer.encode(text).ids))
-            vector = states.mean(0) if self._pooling == "mean" else states[0]
-            return np.asarray(torch.nn.functional.normalize(vector, dim=0).numpy(), dtype=np.float32)
+            states = self._states([torch.tensor(self._tokenizer.encode(text).ids)], self._heard)
+            return np.asarray(self._pooled(states).numpy(), dtype=np.float32)
 
-    def _states(self, ids: "Tensor") -> "Tensor":
-        """What the last layer makes of token ids of shape (tokens,): shape (tokens, width)."""
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of shape (len(texts), dimensions), in order."""
+        torch = self._torch
+        with torch.inference_mode():
+            ids = [torch.tensor(self._tokenizer.encode(text).ids) for text in texts]
+            pooled = [vector for together in _packs(ids) for vector in self._pooled_each(together)]
+            return np.asarray(torch.stack(pooled).numpy(), dtype=np.float32)
+
+    def _pooled_each(self, ids: "Sequence[Tensor]") -> "list[Tensor]":
+        torch: Any = self._torch
+        states = self._states(ids, self._heard_from_cache)
+        return [self._pooled(own) for own in torch.split(states, [len(one) for one in ids])]
+
+    def _pooled(self, states: "Tensor") -> "Tensor":
+        vector = states.mean(0) if self._pooling == "mean" else states[0]
+        return self._torch.nn.functional.normalize(vector, dim=0)
+
+    def _states(self, ids: "Sequence[Tensor]", heard: "Callable[[Tensor], Tensor]") -> "Tensor":
+        """What the last layer makes of the token ids of some texts: shape (tokens of all, width)."""
         torch, linear = self._torch, self._linear
-        functional = torch.nn.functional
-        whole, tokens = (self._width,), len(ids)
-        states: Tensor = functional.layer_norm(self._words[ids] + self._places[:tokens], whole, *self._norm)
-        for three, out, norm, up, down, last_norm in self._layers:
-            asked = linear(states.to(self._dtype), *three, "none", [], "")
-            query, key, value = asked.view(1, tokens, 3, self._heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-            heard = functional.scaled_dot_product_attention(query, key, value)
-            heard = linear(heard[0].transpose(0, 1).reshape(tokens, self._width), *out, "none", [], "")
-            states = functional.layer_norm(states + heard, whole, *norm)
-            wide = linear(states.to(self._dtype), *up, "gelu", [], "none")
-            states = functional.layer_norm(states + linear(wide, *down, "none", [], ""), whole, *last_norm)
+        layer_norm, whole = torch.nn.functional.layer_norm, (self._width,)
+        lengths = [len(one) for one in ids]
+        places = torch.cat([self._places[:length] for length in lengths])
+        states: Tensor = layer_norm(self._words[torch.cat(list(ids))] + places, whole, *self._norm)
+        for layer in self.layers:
+            asked = linear(states.to(self.dtype), *layer.three, "none", [], "")
+            attended = torch.cat([heard(own) for own in asked.split(lengths)])
+            states = layer_norm(states + linear(attended, *layer.out, "none", [], ""), whole, *layer.norm)
+            states = layer_norm(states + layer.feed(states), whole, *layer.last_norm)
         return states
+
+    def _heard(self, asked: "Tensor") -> "Tensor":
+        """Attention within one text: (tokens, 3 * width) of queries, keys and values to (tokens, width)."""
+        tokens = len(asked)
+        query, key, value = asked.view(1, tokens, 3, self._heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        heard = self._torch.nn.functional.scaled_dot_product_attention(query, key, value)
+        return heard[0].transpose(0, 1).reshape(tokens, self._width)
+
+    def _heard_from_cache(self, asked: "Tensor") -> "Tensor":
+        """The same; of a long text in two thirds of the time."""
+        torch, tokens = self._torch, len(asked)
+        more = -tokens % REGISTER
+        query, key, value = asked.view(tokens, 3, self._heads, -1).permute(1, 2, 0, 3).unbind(0)
+        key, value = (torch.nn.functional.pad(one, (0, 0, 0, more)) for one in (key, value))
+        scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(1, 2))
+        scores[:, :, tokens:] = float("-inf")
+        heard: Tensor = torch.matmul(torch.softmax(scores, dim=-1), value)
+        return heard.transpose(0, 1).reshape(tokens, self._width)
+
+
+def _packs(ids: "Sequence[Tensor]") -> "Iterator[list[Tensor]]":
+    """The token ids of texts in packs of at most MOST_TOKENS, or of one text."""
+    pack: list[Tensor] = []
+    for one in ids:
+        if pack and sum(map(len, pack)) + len(one) > MOST_TOKENS:
+            yield pack
+            pack = []
+        pack.append(one)
+    yield pack
 
 
 def _parts(model: "SentenceTransformer") -> tuple[Any, str]:

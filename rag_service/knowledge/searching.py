@@ -9,11 +9,10 @@ from heapq import nlargest
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.engine import Database
-from rag_service.db.repositories.chunks import Chunks, Embeddings
 from rag_service.db.repositories.filters import Filters
+from rag_service.db.repositories.read_back import ReadBack
 from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
 from rag_service.knowledge import follow_ups
 from rag_service.knowledge.embeddings import Vectors
@@ -52,6 +51,15 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What the vectors found, what the words found, and the similarity of these, as far as it is known."""
+
+    near: Scored
+    told: Scored
+    cosines: Mapping[UUID, float]
+
+
+@dataclass(frozen=True)
 class Search:
     """The hits of one question; what each part takes is added to `timings`."""
 
@@ -71,48 +79,49 @@ class Search:
         folded: list[Hit] = []
         for times in OVERFETCH[:1] if filters else OVERFETCH:
             wanted = max(CANDIDATES, limit * times)
-            near, told = await self._found(wanted)
-            kept, folded = await self._readable(near, told, limit, filters)
-            if len(kept) >= limit or max(len(near), len(told)) < wanted:  # enough, or all that there is
+            found = await self._found(wanted)
+            kept, folded = await self._readable(found, limit, filters)
+            if (
+                len(kept) >= limit or max(len(found.near), len(found.told)) < wanted
+            ):  # enough, or all that there is
                 return kept, folded
         if filters:
             # They are narrower than the index can be asked widely: now the other way round.
-            near, told = await self._found_within(max(CANDIDATES, limit), filters)
-            kept, folded = await self._readable(near, told, limit, filters)
+            found = await self._found_within(max(CANDIDATES, limit), filters)
+            kept, folded = await self._readable(found, limit, filters)
         return kept, folded
 
-    async def _found_within(self, wanted: int, filters: Filters) -> tuple[Scored, Scored]:
+    async def _found_within(self, wanted: int, filters: Filters) -> Found:
         """What the vectors and the words find in the documents that pass the filters."""
         before = time.perf_counter()
-        async with self.database.reading() as session:
-            chunks = Chunks(session)
-            documents = await chunks.matching_documents(self.knowledge_base_id, filters)
-            ids = await chunks.matching(self.knowledge_base_id, filters, limit=FEW + 1)
-            is_few = len(ids) <= FEW
-            cosines = await self._cosines(session, ids) if is_few else {}
+        stored = ReadBack(self.database)
+        documents = await stored.matching_documents(self.knowledge_base_id, filters)
+        ids = await stored.matching(self.knowledge_base_id, filters, limit=FEW + 1)
+        is_few = len(ids) <= FEW
+        cosines = await self._cosines(ids) if is_few else {}
         self.timings["filter"] = 1000 * (time.perf_counter() - before)
         if not is_few:
-            near, told = await self._found(WIDE, words=wanted, documents=documents)
-            async with self.database.reading() as session:
-                passing = await Chunks(session).passing(
-                    self.knowledge_base_id, [one for one, _ in near], filters
-                )
-            return [one for one in near if one[0] in passing][:wanted], told
+            found = await self._found(WIDE, words=wanted, documents=documents)
+            passing = await stored.passing(self.knowledge_base_id, [one for one, _ in found.near], filters)
+            return replace(found, near=[one for one in found.near if one[0] in passing][:wanted])
         before = time.perf_counter()
         told = await self._told(wanted, documents)
         self.timings["search"] += 1000 * (time.perf_counter() - before)
         if self.asked.failure is not None and not told:
             raise self.asked.failure
-        return nlargest(wanted, cosines.items(), key=lambda item: item[1]), told
+        near = nlargest(wanted, cosines.items(), key=lambda item: item[1])
+        return Found(near, told, cosines)
 
     async def _found(
         self, wanted: int, *, words: int | None = None, documents: Sequence[UUID] | None = None
-    ) -> tuple[Scored, Scored]:
+    ) -> Found:
         """What the vectors find, and what the words find, `words` of these where given."""
         before = time.perf_counter()
         asking = asyncio.create_task(self._near(wanted))
         try:
             told = await self._told(words or wanted, documents)
+            # Meanwhile, and also of those that the vectors will find: to wait for that takes longer than to ask.
+            cosines = await self._cosines([one for one, _ in told])
             await asyncio.wait([asking], timeout=LATE_SECONDS if told else None)
             near = await asking if asking.done() else []
         finally:
@@ -127,11 +136,9 @@ class Search:
                 raise failure
             logger.warning("searching by words alone", extra={"reason": str(failure)})
         self.timings["search"] += 1000 * (time.perf_counter() - before)
-        return near, told
+        return Found(near, told, cosines)
 
-    async def _readable(
-        self, near: Scored, told: Scored, limit: int, filters: Filters
-    ) -> tuple[list[Hit], list[Hit]]:
+    async def _readable(self, indexed: Found, limit: int, filters: Filters) -> tuple[list[Hit], list[Hit]]:
         """Of what was found, fused: hits that may be read, and those of them that say the same as a better one.
 
         Read back are so many of the best as usually suffice; all, where they do not.
@@ -139,23 +146,24 @@ class Search:
         before = time.perf_counter()
         kept: list[Hit] = []
         folded: list[Hit] = []
-        async with self.database.reading() as session:
-            known = {chunk_id for chunk_id, _ in near}
-            cosines = await self._cosines(session, [one for one, _ in told if one not in known])
-            found = fuse(
-                near, told, weight=self._weight(near, told), possible=self.asked.possible, cosines=cosines
-            )
-            hits: list[Hit] = []
-            few = max(ENOUGH, limit * OVERFETCH[0], self.most)
-            for some in (found[:few], found[few:]):
-                readable = await Chunks(session).readable(
-                    self.knowledge_base_id, [one.chunk_id for one in some], filters
-                )
-                read = [Hit(readable[one.chunk_id], one) for one in some if one.chunk_id in readable]
-                hits += sorted(map(self._with_pairs, read), key=lambda hit: -hit.found.fused)
-                kept, folded = distinct(hits)
-                if len(kept) >= limit or len(found) <= few:
-                    break
+        stored = ReadBack(self.database)
+        near, told = indexed.near, indexed.told
+        found = fuse(
+            near,
+            told,
+            weight=self._weight(near, told),
+            possible=self.asked.possible,
+            cosines=indexed.cosines,
+        )
+        hits: list[Hit] = []
+        few = max(ENOUGH, limit * OVERFETCH[0], self.most)
+        for some in (found[:few], found[few:]):
+            readable = await stored.readable(self.knowledge_base_id, [one.chunk_id for one in some], filters)
+            read = [Hit(readable[one.chunk_id], one) for one in some if one.chunk_id in readable]
+            hits += sorted(map(self._with_pairs, read), key=lambda hit: -hit.found.fused)
+            kept, folded = distinct(hits)
+            if len(kept) >= limit or len(found) <= few:
+                break
         self.timings["read_back"] += 1000 * (time.perf_counter() - before)
         return kept, folded
 
@@ -186,11 +194,11 @@ class Search:
         found = await self.lexical.search(self.knowledge_base_id, asked, wanted, documents=documents)
         return [(chunk_id, score / follow_ups.STEP) for chunk_id, score in found]
 
-    async def _cosines(self, session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, float]:
-        """Of chunks that only the words found, by the vectors that PostgreSQL keeps."""
+    async def _cosines(self, ids: Sequence[UUID]) -> dict[UUID, float]:
+        """Of chunks, by the vectors that PostgreSQL keeps."""
         if self.asked.vector is None or not ids:
             return {}
-        vectors = await Embeddings(session).of_chunks(self.fingerprint, ids)
+        vectors = await ReadBack(self.database).vectors(self.fingerprint, ids)
         if not vectors:
             return {}
         cosines = np.stack(list(vectors.values())) @ self.asked.vector

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
-from rag_service.db.repositories.chunks import ReadableChunk
+from rag_service.db.repositories.read_back import ReadableChunk
 from rag_service.knowledge.fusion import Fused
 from rag_service.knowledge.sentences import words
 

@@ -9,7 +9,8 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Protocol, TypeVar
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from chromadb.config import Settings as ChromaSettings
 from chromadb.errors import ChromaError, NotFoundError
 
 from rag_service.errors import ConfigurationError, VectorIndexFull, VectorIndexUnavailable
+from rag_service.knowledge.chroma_wire import ChromaWire
 from rag_service.knowledge.embeddings import Vectors
 
 BATCH = 1000
@@ -97,7 +99,10 @@ def collection_name(knowledge_base_id: UUID, fingerprint: str) -> str:
 
 
 class ChromaIndex:
-    """A `VectorIndex` on a Chroma server. Connects on first use, and again after the server was away."""
+    """A `VectorIndex` on a Chroma server. Connects on first use, and again after the server was away.
+
+    Within `async with`, questions go over connections of their own, which are closed at its end.
+    """
 
     def __init__(self, url: str, *, seconds: float = REQUEST_SECONDS) -> None:
         """`seconds` is how long a request may take.
@@ -110,6 +115,20 @@ class ChromaIndex:
         self._client: AsyncClientAPI | None = None
         self._connecting = asyncio.Lock()
         self._collections: dict[str, AsyncCollection] = {}
+        self._wire: ChromaWire | None = None
+
+    async def __aenter__(self) -> Self:
+        # A credential for Chroma in the environment is known to its client alone.
+        if ChromaSettings().chroma_client_auth_provider is None:
+            self._wire = ChromaWire(self._base)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._wire is not None:
+            await self._wire.close()
+            self._wire = None
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncClientAPI]:
@@ -192,14 +211,20 @@ class ChromaIndex:
     async def _search(
         self, collection: str, vector: Vectors, limit: int, names: list[str] | None
     ) -> list[tuple[UUID, float]]:
-        answer = await self._in(
-            collection,
-            lambda found: found.query(
-                query_embeddings=vector.reshape(1, -1), n_results=limit, ids=names, include=["distances"]
-            ),
+        return await self._in(collection, lambda found: self._nearest(found, vector, limit, names)) or []
+
+    async def _nearest(
+        self, collection: AsyncCollection, vector: Vectors, limit: int, names: list[str] | None
+    ) -> list[tuple[UUID, float]]:
+        if self._wire is not None and names is None:
+            nearest = await self._wire.nearest(
+                collection.tenant, collection.database, collection.id, vector, limit
+            )
+            if nearest is not None:
+                return nearest
+        answer = await collection.query(
+            query_embeddings=vector.reshape(1, -1), n_results=limit, ids=names, include=["distances"]
         )
-        if answer is None:
-            return []
         distances = (answer["distances"] or [[]])[0]
         return [
             (UUID(id), 1.0 - float(distance))

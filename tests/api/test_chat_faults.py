@@ -54,6 +54,7 @@ async def test_a_fault_before_the_first_word_gives_the_quoted_answer(
     assert turn.end.data["finish_reason"] == "stop"
     kept = await stored(impatient.http, turn.start)
     assert (kept["state"], kept["model"], kept["content"]) == ("complete", "extractive", turn.text)
+    assert kept["degraded"] is True
     await model_server.wait_for(lambda: model_server.open_streams == 0)
     await check_healthy(impatient, model_server)
 

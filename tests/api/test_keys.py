@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from rag_service.api import watching
 from rag_service.db.models import StoredRun
-from rag_service.testing.model_server import ModelServer, Reply
+from rag_service.db.repositories import runs
+from rag_service.testing.model_server import Fault, ModelServer, Reply
 from tests.api.conftest import NewBase, client_of
 from tests.api.support import check_problem, live_frames, stored, until, whole
 from tests.conftest import Server
@@ -149,6 +150,28 @@ async def test_the_last_admin_key_cannot_be_lost(server: Server) -> None:
     assert sorted(answer.status_code for answer in answers)[1] in (401, 409)
 
 
+async def test_admins_who_revoke_two_keys_at_once_do_not_wait_for_each_other_for_ever(server: Server) -> None:
+    made = [await make(server, role="admin") for _ in range(2)]
+    database = server.services.database
+
+    async def both_wait() -> bool:
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        async with database.transaction() as session:
+            return bool(await session.scalar(text(waiting)) == 2)
+
+    async with (
+        asyncio.TaskGroup() as tasks,
+        database.transaction() as session,
+    ):  # both are at it at the same moment, held up by the oldest key
+        await session.execute(text("SELECT id FROM api_keys ORDER BY id LIMIT 1 FOR UPDATE"))
+        revoking = [tasks.create_task(server.http.delete(f"/api/v1/keys/{one['id']}")) for one in made]
+        await until(both_wait)
+    assert [(await answer).status_code for answer in revoking] == [204, 204]
+
+
 @pytest.mark.parametrize("by", ["key", "embed", "expiry"])
 async def test_a_stream_ends_with_the_credential_it_was_begun_with(
     generating: Server, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch, by: str
@@ -182,6 +205,32 @@ async def test_a_stream_ends_with_the_credential_it_was_begun_with(
                     assert (await admin.delete(path)).status_code == 204
     assert frame.data["code"] == "credential_revoked" and frame.id == len(names) - 1
     assert names[-1] == "error" and "done" not in names
+
+    async def is_over() -> bool:
+        return model_server.open_streams == 0
+
+    await until(is_over)
+
+
+async def test_a_silent_turn_is_stopped_with_its_key_and_its_stream_says_why(
+    generating: Server, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(runs, "REVOKED_FOR", timedelta(seconds=0.3))
+    model_server.reply(Reply("The moon is basalt.", fault=Fault.SILENT_BETWEEN, after_tokens=2))
+    made = await make(generating)
+    async with (
+        client_of(generating.url, made["key"]) as caller,
+        caller.stream("POST", "/api/v1/chat", json={"message": "What is the moon made of?"}) as answer,
+        aclosing(live_frames(answer)) as frames,
+        asyncio.timeout(5),  # the next ping would be there after 15
+    ):
+        names = []
+        async for frame in frames:
+            names.append(frame.name)
+            if names.count("delta") == 1 and frame.name == "delta":
+                assert (await generating.http.delete(f"/api/v1/keys/{made['id']}")).status_code == 204
+    assert (frame.name, frame.data["code"]) == ("error", "credential_revoked")
 
     async def is_over() -> bool:
         return model_server.open_streams == 0

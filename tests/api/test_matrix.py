@@ -147,8 +147,7 @@ async def _callers(server: Server, base: str, other: str, stack: AsyncExitStack)
     revoked, expired = await key("admin"), await key("admin")
     await server.services.keys.revoke(revoked[:-44])
     async with server.services.database.transaction() as session:
-        found = await Keys(session).by_prefix(expired[:-44])
-        assert found is not None
+        found = await Keys(session).locked(expired[:-44])
         found.expires_at = datetime.now(UTC) - timedelta(seconds=1)
     embed = await server.http.post(
         "/api/v1/embeds", json={"name": "x", "knowledge_base": base, "origins": ["https://a.example"]}

@@ -1,7 +1,8 @@
 """The vector indexes: the exact one in memory, and Chroma, which also comes and goes."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +14,8 @@ from rag_service.knowledge.vectors import ChromaIndex, VectorIndex, collection_n
 from rag_service.supervisor.chroma import LocalChroma
 from rag_service.testing.contracts.vector_index import VectorIndexContract, new_ids, unit_vectors
 from rag_service.testing.exact_index import ExactIndex
+
+Asking = Callable[[str], Awaitable[ChromaIndex]]
 
 
 @pytest.fixture
@@ -38,6 +41,25 @@ class TestChromaIndex(VectorIndexContract):
         return ChromaIndex(chroma.url)
 
 
+class TestChromaIndexOnItsOwnWire(VectorIndexContract):
+    @pytest.fixture
+    async def index(self, chroma: LocalChroma) -> AsyncIterator[VectorIndex]:
+        async with ChromaIndex(chroma.url) as index:
+            yield index
+
+
+@pytest.fixture(params=["wire", "client"])
+async def asking(request: pytest.FixtureRequest) -> AsyncIterator[Asking]:
+    """Makes indexes that ask over connections of their own, or through Chroma's client."""
+    async with AsyncExitStack() as stack:
+
+        async def make(url: str) -> ChromaIndex:
+            index = ChromaIndex(url)
+            return await stack.enter_async_context(index) if request.param == "wire" else index
+
+        yield make
+
+
 async def drop(chroma: LocalChroma, collection: str) -> None:
     """Delete a collection as another process would: behind the index's back."""
     path = f"/api/v2/tenants/default_tenant/databases/default_database/collections/{collection}"
@@ -46,9 +68,9 @@ async def drop(chroma: LocalChroma, collection: str) -> None:
 
 
 async def test_a_collection_deleted_behind_its_back_is_empty_at_once_and_can_be_filled_again(
-    chroma: LocalChroma, collection: str
+    chroma: LocalChroma, collection: str, asking: Asking
 ) -> None:
-    index, ids, vectors = ChromaIndex(chroma.url), new_ids(2), unit_vectors(2)
+    index, ids, vectors = await asking(chroma.url), new_ids(2), unit_vectors(2)
     await index.upsert(collection, ids, vectors)
     await drop(chroma, collection)
     assert await index.search(collection, vectors[0], 5) == []
@@ -62,9 +84,9 @@ async def test_a_collection_deleted_behind_its_back_is_empty_at_once_and_can_be_
 
 
 async def test_a_collection_made_anew_by_another_process_is_found(
-    chroma: LocalChroma, collection: str
+    chroma: LocalChroma, collection: str, asking: Asking
 ) -> None:
-    index, ids, vectors = ChromaIndex(chroma.url), new_ids(2), unit_vectors(2)
+    index, ids, vectors = await asking(chroma.url), new_ids(2), unit_vectors(2)
     await index.upsert(collection, ids[:1], vectors[:1])
     await drop(chroma, collection)
     await ChromaIndex(chroma.url).upsert(collection, ids[1:], vectors[1:])
@@ -72,9 +94,9 @@ async def test_a_collection_made_anew_by_another_process_is_found(
 
 
 async def test_who_knew_the_old_collection_never_finds_nothing_while_it_is_replaced(
-    chroma: LocalChroma, collection: str
+    chroma: LocalChroma, collection: str, asking: Asking
 ) -> None:
-    reader, writer, builder = (ChromaIndex(chroma.url) for _ in range(3))
+    reader, writer, builder = [await asking(chroma.url) for _ in range(3)]
     ids, vectors = new_ids(3), unit_vectors(3)
     await reader.upsert(collection, ids[:1], vectors[:1])
     await writer.upsert(collection, ids[:1], vectors[:1])
@@ -88,9 +110,11 @@ async def test_who_knew_the_old_collection_never_finds_nothing_while_it_is_repla
         assert {id for id, _ in await index.search(collection, vectors[0], 5)} == set(ids)
 
 
-async def test_a_server_that_comes_up_late_goes_away_and_comes_back(tmp_path: Path, collection: str) -> None:
+async def test_a_server_that_comes_up_late_goes_away_and_comes_back(
+    tmp_path: Path, collection: str, asking: Asking
+) -> None:
     server = LocalChroma(tmp_path)
-    index, ids, vectors = ChromaIndex(server.url), new_ids(3), unit_vectors(3)
+    index, ids, vectors = await asking(server.url), new_ids(3), unit_vectors(3)
     for attempt in (
         index.ping(),
         index.search(collection, vectors[0], 1),

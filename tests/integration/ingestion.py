@@ -17,10 +17,11 @@ from ingest.worker import Worker
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.models import Chunk, Job, KnowledgeBase
-from rag_service.db.repositories.chunks import Chunks, ReadableChunk
+from rag_service.db.repositories.chunks import Chunks
 from rag_service.db.repositories.documents import Accepted, Documents
 from rag_service.db.repositories.jobs import Jobs
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
+from rag_service.db.repositories.read_back import ReadableChunk, ReadBack
 from rag_service.knowledge.embeddings import Embedder, Vectors
 from rag_service.knowledge.vectors import ChromaIndex, VectorIndex, collection_name
 from rag_service.settings import Settings
@@ -159,8 +160,7 @@ class Stand:
     async def readable(self) -> list[ReadableChunk]:
         """What may be quoted of all that the vector index has, in order of the text."""
         ids = list(await self.vector_ids())
-        async with self.database.transaction() as session:
-            found = await Chunks(session).readable(self.knowledge_base.id, ids)
+        found = await ReadBack(self.database).readable(self.knowledge_base.id, ids)
         return sorted(found.values(), key=lambda item: (item.filename, item.chunk.ordinal))
 
     async def sql(self, statement: str, **values: object) -> Any:

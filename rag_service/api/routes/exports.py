@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from rag_service.admission.bound import Bound
 from rag_service.api.deps import ProtectedRoute, Svc, Visitor
 from rag_service.api.routes.messages import out
 from rag_service.api.schemas.chat import ConversationOut
@@ -15,8 +16,11 @@ from rag_service.chat.export import as_markdown
 from rag_service.chat.transcripts import Transcript, read
 from rag_service.errors import TooLarge
 
-MESSAGES = 5000
-"""How many messages an export holds at most: it is made in memory."""
+MESSAGES = 2000
+"""How many messages an export holds at most: it is made in memory, which of this many long answers takes 120 MB."""
+
+AT_ONCE = 4
+MAKING = Bound(AT_ONCE, "exports")
 
 router = APIRouter(tags=["conversations"], route_class=ProtectedRoute)
 
@@ -39,16 +43,17 @@ async def export_conversation(
 ) -> Response:
     """A conversation as a file: in JSON with all its branches, in Markdown its newest one with footnotes that quote."""
     is_json = format == "json"
-    async with services.database.transaction() as session:
-        found = await read(
-            session, principal.subject, conversation_id, limit=MESSAGES, branch=branch, whole=is_json
-        )
-    if found.cursor is not None:
-        raise TooLarge(
-            f"The conversation has more than {MESSAGES} messages; read them page by page at "
-            f"/api/v1/conversations/{conversation_id}/messages."
-        )
-    body = await asyncio.to_thread(_json if is_json else _markdown, found)
+    with MAKING.enter():
+        async with services.database.transaction() as session:
+            found = await read(
+                session, principal.subject, conversation_id, limit=MESSAGES, branch=branch, whole=is_json
+            )
+        if found.cursor is not None:
+            raise TooLarge(
+                f"The conversation has more than {MESSAGES} messages; read them page by page at "
+                f"/api/v1/conversations/{conversation_id}/messages."
+            )
+        body = await asyncio.to_thread(_json if is_json else _markdown, found)
     ending, media_type = ("json", "application/json") if is_json else ("md", "text/markdown; charset=utf-8")
     name = f"conversation-{conversation_id}.{ending}"
     return Response(

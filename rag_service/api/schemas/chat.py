@@ -147,6 +147,7 @@ class MessageOut(Response):
     usage: dict[str, Any]
     timings: dict[str, Any]
     finish_reason: str | None
+    degraded: bool = Field(description="quoted, since the language model gave no word")
     error_code: str | None
     feedback: FeedbackOut | None = Field(default=None, description="what you said of this answer")
     created_at: datetime

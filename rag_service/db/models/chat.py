@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from rag_service.db.models.base import Base, CreatedAt, Id
@@ -63,6 +63,9 @@ class Message(Base):
     usage: Mapped[dict[str, Any]] = mapped_column(default=dict)
     timings: Mapped[dict[str, Any]] = mapped_column(default=dict, doc="milliseconds")
     finish_reason: Mapped[str | None] = mapped_column(String(32))
+    degraded: Mapped[bool] = mapped_column(
+        default=False, server_default=false(), doc="quoted, since no language model gave a word"
+    )
     error_code: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[CreatedAt]
     finished_at: Mapped[datetime | None]

@@ -1,45 +1,20 @@
 """Queries on chunks and their embeddings."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    Integer,
-    Text,
-    Uuid,
-    any_,
-    bindparam,
-    cast,
-    column,
-    delete,
-    func,
-    select,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import Text, cast, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag_service.db.models import Chunk, Document, DocumentVersion, Embedding, KnowledgeBase
-from rag_service.db.repositories.filters import NO_FILTERS, Filters
+from rag_service.db.models import Chunk, Document, Embedding, KnowledgeBase
 
 ROWS_AT_ONCE = 500
 """Rows of one statement: a document of any size is stored in a bounded space."""
-
-
-@dataclass(frozen=True)
-class ReadableChunk:
-    """A chunk that may be quoted: of the active version of a document that exists."""
-
-    chunk: Chunk
-    document_id: UUID
-    filename: str
-    title: str
 
 
 class Chunks:
@@ -64,66 +39,6 @@ class Chunks:
                 .where(Chunk.version_id == version_id, Chunk.ordinal > after)
                 .order_by(Chunk.ordinal)
                 .limit(limit)
-            )
-        )
-
-    async def readable(
-        self, knowledge_base_id: UUID, ids: Sequence[UUID], filters: Filters = NO_FILTERS
-    ) -> dict[UUID, ReadableChunk]:
-        """Those of `ids` that belong to the active version of a living document of this knowledge base, and pass the
-        filters.
-
-        Every hit of an index passes through here, so a stale or foreign vector cannot reach an answer.
-        """
-        rows = await self._session.execute(
-            _READABLE.where(*filters.conditions()) if filters else _READABLE,
-            {"ids": list(ids), "knowledge_base_id": knowledge_base_id},
-        )
-        return {
-            chunk.id: ReadableChunk(chunk, document_id, name, title or name)
-            for chunk, document_id, name, title in rows
-        }
-
-    async def neighbours(
-        self, knowledge_base_id: UUID, of: Sequence[Chunk], *, reach: int
-    ) -> list[ReadableChunk]:
-        """Chunks that stand at most `reach` places before or behind one of these, in the same version; only what may
-        be quoted. Those of `of` are among them."""
-        rows = await self._session.execute(
-            _NEIGHBOURS,
-            {
-                "version_ids": [chunk.version_id for chunk in of],
-                "ordinals": [chunk.ordinal for chunk in of],
-                "reach": reach,
-                "knowledge_base_id": knowledge_base_id,
-            },
-        )
-        found = {
-            chunk.id: ReadableChunk(chunk, document_id, name, title or name)
-            for chunk, document_id, name, title in rows
-        }
-        return list(found.values())
-
-    async def matching(self, knowledge_base_id: UUID, filters: Filters, *, limit: int) -> list[UUID]:
-        """Chunks that `readable` would let through, at most so many."""
-        statement = select(Chunk.id).where(*_are_readable(knowledge_base_id, filters)).limit(limit)
-        return list(await self._session.scalars(statement))
-
-    async def passing(self, knowledge_base_id: UUID, ids: Sequence[UUID], filters: Filters) -> set[UUID]:
-        """Those of `ids` that `readable` would let through."""
-        statement = _READABLE.with_only_columns(Chunk.id).where(*filters.conditions())
-        return set(
-            await self._session.scalars(statement, {"ids": list(ids), "knowledge_base_id": knowledge_base_id})
-        )
-
-    async def matching_documents(self, knowledge_base_id: UUID, filters: Filters) -> list[UUID]:
-        """The documents of `matching`."""
-        return list(
-            await self._session.scalars(
-                select(Document.id)
-                .join(DocumentVersion, Document.active_version_id == DocumentVersion.id)
-                .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
-                .where(*_are_of_documents(knowledge_base_id, filters))
             )
         )
 
@@ -156,54 +71,6 @@ class Chunks:
         )
 
 
-_ARE_IDS = Chunk.id == any_(bindparam("ids", type_=ARRAY(Uuid)))
-"""As `in_`, but one statement whatever the number of ids: PostgreSQL parses and plans it once a connection."""
-
-
-def _are_readable(
-    knowledge_base_id: UUID | BindParameter[UUID], filters: Filters
-) -> list[ColumnElement[bool]]:
-    """What makes a chunk one that may be quoted. A caller's filters come on top of the rest, and only narrow it."""
-    return [
-        DocumentVersion.id == Chunk.version_id,
-        *_are_of_documents(knowledge_base_id, filters),
-    ]
-
-
-def _are_of_documents(
-    knowledge_base_id: UUID | BindParameter[UUID], filters: Filters
-) -> list[ColumnElement[bool]]:
-    return [
-        Document.active_version_id == DocumentVersion.id,
-        KnowledgeBase.id == Document.knowledge_base_id,
-        KnowledgeBase.id == knowledge_base_id,
-        KnowledgeBase.deleted_at.is_(None),
-        Document.deleted_at.is_(None),
-        DocumentVersion.state == "ready",
-        *filters.conditions(),
-    ]
-
-
-# Built once: to build it takes as long as to ask it.
-_READABLE = select(Chunk, Document.id, Document.name, DocumentVersion.title).where(
-    _ARE_IDS, *_are_readable(bindparam("knowledge_base_id", type_=Uuid), NO_FILTERS)
-)
-_PLACES = (
-    func.unnest(bindparam("version_ids", type_=ARRAY(Uuid)), bindparam("ordinals", type_=ARRAY(Integer)))
-    .table_valued(column("version_id", Uuid), column("ordinal", Integer), name="places")
-    .render_derived()
-)
-_REACH = bindparam("reach", type_=Integer)
-_NEIGHBOURS = select(Chunk, Document.id, Document.name, DocumentVersion.title).where(
-    Chunk.version_id == _PLACES.c.version_id,
-    Chunk.ordinal.between(_PLACES.c.ordinal - _REACH, _PLACES.c.ordinal + _REACH),
-    *_are_readable(bindparam("knowledge_base_id", type_=Uuid), NO_FILTERS),
-)
-_VECTORS = select(Chunk.id, Embedding.vector).where(
-    Embedding.model == bindparam("model"), Embedding.content_hash == Chunk.content_hash, _ARE_IDS
-)
-
-
 class Embeddings:
     """Vectors by (model, content hash), float32."""
 
@@ -218,11 +85,6 @@ class Embeddings:
             )
         )
         return {key: np.frombuffer(vector, dtype="<f4") for key, vector in rows}
-
-    async def of_chunks(self, model: str, ids: Sequence[UUID]) -> dict[UUID, NDArray[np.float32]]:
-        """The vectors of chunks, as far as they are known; each of shape (dimensions,)."""
-        rows = await self._session.execute(_VECTORS, {"model": model, "ids": list(ids)})
-        return {chunk_id: np.frombuffer(vector, dtype="<f4") for chunk_id, vector in rows}
 
     async def save(self, model: str, vectors: dict[str, NDArray[np.float32]]) -> None:
         if not vectors:

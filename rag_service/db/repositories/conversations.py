@@ -21,6 +21,7 @@ class Conversations:
     def __init__(self, session: AsyncSession, owner: str) -> None:
         self._session = session
         self._owner = owner
+        self._started: UUID | None = None
 
     async def get(self, conversation_id: UUID, *, keep: bool = False) -> Conversation:
         """A conversation; with `keep` nobody can delete it until the transaction ends.
@@ -54,6 +55,7 @@ class Conversations:
         )
         self._session.add(conversation)
         await self._session.flush()
+        self._started = conversation.id
         return conversation
 
     async def page(
@@ -132,13 +134,37 @@ class Conversations:
         """Raises NotFound where there is none."""
         await self._session.delete(await self.get(conversation_id))
 
-    async def message(self, message_id: UUID) -> Message:
-        """Raises NotFound where there is none, or its conversation is foreign."""
-        found = await self._session.scalar(
+    async def name(self, conversation_id: UUID, before: str, title: str) -> None:
+        """Set the title, unless it is another one than `before` by now."""
+        await self._session.execute(
+            update(Conversation)
+            .where(
+                Conversation.id == conversation_id,
+                Conversation.owner == self._owner,
+                Conversation.title == before,
+            )
+            .values(title=title)
+        )
+
+    async def message(self, message_id: UUID, *, change: bool = False) -> Message:
+        """A message; with `change` nobody else changes it until the transaction ends.
+
+        Raises:
+            NotFound: there is none, its conversation is foreign, or its knowledge base was deleted.
+        """
+        statement = (
             select(Message)
             .join(Conversation, Conversation.id == Message.conversation_id)
-            .where(Message.id == message_id, Conversation.owner == self._owner)
+            .join(KnowledgeBase, KnowledgeBase.id == Conversation.knowledge_base_id)
+            .where(
+                Message.id == message_id,
+                Conversation.owner == self._owner,
+                KnowledgeBase.deleted_at.is_(None),
+            )
         )
+        if change:
+            statement = statement.with_for_update(of=Message)
+        found = await self._session.scalar(statement)
         if found is None:
             raise no_such_message()
         return found
@@ -168,8 +194,10 @@ class Conversations:
         self, conversation: Conversation, question: str, parent_id: UUID | None
     ) -> tuple[Message, Message]:
         """Save a question and, in state `streaming`, the answer that is about to be made."""
-        asked = await self.add_message(conversation, "user", question, parent_id)
-        return asked, await self.add_answer(conversation, asked)
+        asked = _message(conversation, "user", question, parent_id, "complete")
+        answer = _message(conversation, "assistant", "", asked.id, "streaming")
+        await self._save(conversation, asked, answer)
+        return asked, answer
 
     async def add_answer(self, conversation: Conversation, asked: Message) -> Message:
         """Save, in state `streaming`, an answer to a question beside those that it has."""
@@ -185,20 +213,17 @@ class Conversations:
         state: MessageState = "complete",
     ) -> Message:
         """Save a message; the conversation is the last used one from now on."""
-        message = Message(
-            id=new_id(),
-            conversation_id=conversation.id,
-            parent_id=parent_id,
-            role=role,
-            state=state,
-            content=content,
-        )
-        self._session.add(message)
-        await self._session.flush()
-        await self._session.execute(
-            update(Conversation).where(Conversation.id == conversation.id).values(updated_at=func.now())
-        )
+        message = _message(conversation, role, content, parent_id, state)
+        await self._save(conversation, message)
         return message
+
+    async def _save(self, conversation: Conversation, *messages: Message) -> None:
+        self._session.add_all(messages)
+        await self._session.flush()
+        if conversation.id != self._started:  # one that was started here is the last used one already
+            await self._session.execute(
+                update(Conversation).where(Conversation.id == conversation.id).values(updated_at=func.now())
+            )
 
     async def empty(self, conversation: Conversation) -> None:
         """Remove all its messages."""
@@ -212,6 +237,19 @@ class Conversations:
             .where(Message.id == message_id, Message.state.in_(("streaming", "interrupted")))
             .values(finished_at=func.now(), **values)
         )
+
+
+def _message(
+    conversation: Conversation, role: Role, content: str, parent_id: UUID | None, state: MessageState
+) -> Message:
+    return Message(
+        id=new_id(),
+        conversation_id=conversation.id,
+        parent_id=parent_id,
+        role=role,
+        state=state,
+        content=content,
+    )
 
 
 def _says(words: str) -> ColumnElement[bool]:

@@ -4,15 +4,31 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Uuid, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from rag_service.db.engine import Database
 from rag_service.db.models import ApiKey, KeyRole, KnowledgeBase, new_id
+from rag_service.db.plain import PlainQuery
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.errors import Conflict, NotFound
 
 # One with an end does not count: it would leave nobody to make the next.
 _IS_LASTING_ADMIN = (ApiKey.role == "admin") & ApiKey.revoked_at.is_(None) & ApiKey.expires_at.is_(None)
+
+
+_LIVING = select(ApiKey).where(ApiKey.revoked_at.is_(None))
+_BY_PREFIX = PlainQuery(_LIVING.where(ApiKey.prefix == bindparam("prefix")))
+_BY_ID = PlainQuery(_LIVING.where(ApiKey.id == bindparam("id", type_=Uuid)))
+
+
+async def look_up(database: Database, which: UUID | str) -> ApiKey | None:
+    """The key of that id or prefix, unless it was revoked; to be read alone. Raises DatabaseUnavailable."""
+    if isinstance(which, UUID):
+        rows = await database.rows(_BY_ID, id=which)
+    else:
+        rows = await database.rows(_BY_PREFIX, prefix=which)
+    return ApiKey(**rows[0]) if rows else None
 
 
 class Keys:
@@ -42,31 +58,22 @@ class Keys:
         await self._session.flush()
         return key
 
-    async def by_prefix(self, prefix: str) -> ApiKey | None:
-        """The key of that prefix, unless it was revoked."""
-        return await self._session.scalar(
-            select(ApiKey).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
-        )
-
-    async def by_id(self, key_id: UUID) -> ApiKey | None:
-        """The key of that id, unless it was revoked."""
-        return await self._session.scalar(
-            select(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
-        )
-
-    async def locked(self, which: UUID | str) -> ApiKey:
-        """The key of that id or prefix, which nobody else changes until the transaction ends.
+    async def locked(self, which: UUID | str, *, with_admins: bool = False) -> ApiKey:
+        """The key of that id or prefix, which nobody else changes until the transaction ends; `with_admins` nor any of
+        the admin keys that last, in one order: two that revoke each other's take turns.
 
         Raises:
             NotFound: there is none, or it was revoked.
         """
         is_it = ApiKey.id == which if isinstance(which, UUID) else ApiKey.prefix == which
-        key = await self._session.scalar(
-            select(ApiKey).where(is_it, ApiKey.revoked_at.is_(None)).with_for_update()
+        wanted = is_it | _IS_LASTING_ADMIN if with_admins else is_it
+        keys = await self._session.scalars(
+            select(ApiKey).where(wanted, ApiKey.revoked_at.is_(None)).order_by(ApiKey.id).with_for_update()
         )
-        if key is None:
-            raise NotFound(f"There is no living key {str(which)!r}.", code="key_not_found")
-        return key
+        for key in keys:
+            if which in (key.id, key.prefix):
+                return key
+        raise NotFound(f"There is no living key {str(which)!r}.", code="key_not_found")
 
     async def touch(self, key_id: UUID) -> None:
         """Note that a key was used now."""
@@ -106,11 +113,8 @@ class Keys:
         key.revoked_at = await self._session.scalar(select(func.now()))
 
     async def refuse_if_last_admin(self, key: ApiKey) -> None:
-        """Raises Conflict where without this key no admin key would be left that lasts."""
-        # Locked, in one order: two that revoke each other's take turns.
-        lasting = await self._session.scalars(
-            select(ApiKey.id).where(_IS_LASTING_ADMIN).order_by(ApiKey.id).with_for_update()
-        )
+        """Raises Conflict where without this key, `locked` with the admins', no admin key would be left that lasts."""
+        lasting = await self._session.scalars(select(ApiKey.id).where(_IS_LASTING_ADMIN))
         if key.role == "admin" and not set(lasting) - {key.id}:
             raise Conflict(
                 "This is the last admin key without an end: nobody could make another. Make one first, with "

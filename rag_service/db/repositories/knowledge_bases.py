@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, delete, exists, func, select
+from sqlalchemy import ColumnElement, Uuid, bindparam, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.caller import caller
+from rag_service.db.engine import Database
 from rag_service.db.models import Document, KnowledgeBase, new_id
+from rag_service.db.plain import PlainQuery
 from rag_service.errors import Conflict, NotFound
 
 
@@ -25,6 +27,22 @@ def no_such(slug: str) -> NotFound:
 _BY_SLUG = select(KnowledgeBase).where(
     KnowledgeBase.slug == bindparam("slug"), KnowledgeBase.deleted_at.is_(None)
 )
+
+_PLAIN_BY_SLUG = PlainQuery(_BY_SLUG)
+_PLAIN_BY_ID = PlainQuery(
+    select(KnowledgeBase).where(
+        KnowledgeBase.id == bindparam("id", type_=Uuid), KnowledgeBase.deleted_at.is_(None)
+    )
+)
+
+
+async def look_up(database: Database, which: UUID | str) -> KnowledgeBase | None:
+    """The knowledge base of that id or slug, to be read alone; None where there is none. Raises DatabaseUnavailable."""
+    if isinstance(which, UUID):
+        rows = await database.rows(_PLAIN_BY_ID, id=which)
+    else:
+        rows = await database.rows(_PLAIN_BY_SLUG, slug=which)
+    return KnowledgeBase(**rows[0]) if rows else None
 
 
 class KnowledgeBases:

@@ -9,12 +9,14 @@ from sqlalchemy import Integer, Uuid, delete, func, literal, select, text, updat
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag_service.db.models import Conversation, StoredEvents, StoredRun
+from rag_service.db.models import ApiKey, Conversation, KnowledgeBase, StoredEvents, StoredRun
 
 STOP_CHANNEL = "run_stop"
 CLEAN_AT_ONCE = 1000
 FOLLOWED_FOR = timedelta(seconds=5)
 """How long a run counts as followed after a reader elsewhere was noted."""
+REVOKED_FOR = timedelta(seconds=6)
+"""How long ago a key was revoked whose runs are stopped: their streams have noticed by then, and say so."""
 
 _ADD = text(
     "INSERT INTO run_events (run_id, first, last, events) "
@@ -52,13 +54,13 @@ class Runs:
         self._session.add(run)
 
     async def get(self, run_id: UUID, owner: str) -> StoredRun | None:
-        """A run of this caller's; None where there is none, be it another's."""
+        """A run of this caller's; None where there is none, it is another's, or its knowledge base was deleted."""
         return await self._session.scalar(
             select(StoredRun)
-            .join(
-                Conversation, Conversation.id == StoredRun.conversation_id
-            )  # which is in the caller's scope
-            .where(StoredRun.id == run_id, StoredRun.owner == owner)
+            # Both are in the caller's scope.
+            .join(Conversation, Conversation.id == StoredRun.conversation_id)
+            .join(KnowledgeBase, KnowledgeBase.id == Conversation.knowledge_base_id)
+            .where(StoredRun.id == run_id, StoredRun.owner == owner, KnowledgeBase.deleted_at.is_(None))
         )
 
     async def store(self, batches: Sequence[Batch]) -> None:
@@ -136,6 +138,19 @@ class Runs:
         rows = await self._session.scalars(
             select(StoredRun.id).where(
                 StoredRun.replica == replica, StoredRun.ended_at.is_(None), StoredRun.stop_requested
+            )
+        )
+        return list(rows)
+
+    async def of_revoked_keys(self, replica: str) -> list[UUID]:
+        """The runs of a replica that were begun with keys which were revoked, or ended, a while ago."""
+        rows = await self._session.scalars(
+            select(StoredRun.id)
+            .join(ApiKey, StoredRun.owner == func.concat("key:", ApiKey.id))
+            .where(
+                StoredRun.replica == replica,
+                StoredRun.ended_at.is_(None),
+                func.least(ApiKey.revoked_at, ApiKey.expires_at) < func.now() - REVOKED_FOR,
             )
         )
         return list(rows)

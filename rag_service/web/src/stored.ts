@@ -69,6 +69,7 @@ function take(turn: Turn, answer: StoredMessage): void {
   turn.sources = answer.sources;
   turn.citations = answer.citations;
   turn.model = answer.model ?? "";
+  turn.degraded = answer.degraded;
   turn.finish = ENDED.has(answer.finish_reason) ? answer.finish_reason : "stopped";
   turn.unsupported = answer.unsupported.map((span) => sliceOf(answer.content, span));
   turn.rating = answer.feedback?.rating ?? null;

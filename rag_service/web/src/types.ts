@@ -85,6 +85,7 @@ export interface StoredMessage {
   citations: Citation[];
   model: string | null;
   finish_reason: FinishReason | null;
+  degraded: boolean;
   unsupported: readonly Span[];
   feedback: { rating: Rating; reason: Reason | null } | null;
 }

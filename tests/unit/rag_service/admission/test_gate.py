@@ -1,6 +1,7 @@
 """The gate in front of what computes: in order, never more than fit, and nobody waits long for nothing."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -22,14 +23,14 @@ async def test_a_burst_is_let_in_in_order_and_never_more_than_fit() -> None:
             await asyncio.sleep(0)
             inside -= 1
 
-    await asyncio.gather(*(pass_through(number) for number in range(50)))
-    assert (most, inside, order) == (2, 0, list(range(50)))
+    await asyncio.gather(*(pass_through(number) for number in range(30)))
+    assert (most, inside, order) == (2, 0, list(range(30)))
 
 
 async def test_who_would_wait_too_long_is_refused_at_once() -> None:
     gate = Gate(1)
     passage = await gate.enter()
-    gate.leave(100.0)  # the last one took long
+    gate.leave(time.monotonic() - 100)  # the last one took long
     passage = await gate.enter()
     with pytest.raises(Overloaded) as refused:
         await gate.enter()
@@ -39,21 +40,42 @@ async def test_who_would_wait_too_long_is_refused_at_once() -> None:
     (await gate.enter()).end()
 
 
-async def test_a_queue_that_stands_is_cut_when_somebody_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gates, "STANDING_SECONDS", -1.0)
+async def test_once_somebody_was_refused_few_wait_until_overload_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     gate = Gate(1)
     inside = await gate.enter()
-    waiting = [asyncio.create_task(gate.enter()) for _ in range(20)]
-    await asyncio.sleep(0)
-    refused = [task for task in waiting if task.done()]
-    # Of 50 ms each, so many are let in within QUEUE_SECONDS.
-    assert len(waiting) - len(refused) == gates.QUEUE_SECONDS // 0.05
+
+    async def let_wait() -> int:
+        """How many of fifty are told to wait, and not to come again."""
+        tasks = [asyncio.create_task(gate.enter()) for _ in range(50)]
+        await asyncio.sleep(0)
+        count = sum(not task.done() for task in tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return count
+
+    # Of 50 ms each, so many are let in within a second; under overload the next one alone.
+    assert [await let_wait() for _ in range(3)] == [20, 1, 1]
+    monkeypatch.setattr(gates, "OVERLOAD_SECONDS", 0.0)
+    assert await let_wait() == 20
     inside.end()
-    for task in waiting:
-        if task not in refused:
-            (await task).end()
-    assert all(isinstance(task.exception(), Overloaded) for task in refused)
-    assert await asyncio.gather(gate.enter())
+
+
+async def test_who_is_on_the_way_is_counted_until_they_arrive() -> None:
+    gate = Gate(1)
+    await gate.enter()
+    gate.leave(time.monotonic() - 100)  # the last one took so long that nobody may wait
+    with gate.coming():
+        with pytest.raises(Overloaded), gate.coming():
+            pass
+        passage = await gate.enter()  # is not refused for being on the way
+    with pytest.raises(Overloaded), gate.coming():
+        pass
+    passage.end()
+    with gate.coming():
+        pass
 
 
 async def test_who_gives_up_waiting_takes_no_place_with_them() -> None:
@@ -80,20 +102,29 @@ def test_a_bound_refuses_one_more_and_counts_each_leaving_once() -> None:
         bound.enter()
 
 
-async def test_who_is_sent_away_while_leaving_gives_no_place_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = Gate(1)
-    inside = await gate.enter()
-    waiting = [asyncio.create_task(gate.enter()) for _ in range(20)]
-    await asyncio.sleep(0)
-    monkeypatch.setattr(gates, "STANDING_SECONDS", -1.0)
-    with pytest.raises(Overloaded):
-        gate.check()  # sends the last ones away
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
-    monkeypatch.setattr(gates, "STANDING_SECONDS", 3600.0)
-    late = asyncio.create_task(gate.enter())
-    await asyncio.sleep(0)
-    assert not late.done()  # the only place is taken
-    inside.end()
-    (await late).end()
+async def test_fewer_are_let_in_where_they_only_wait_for_each_other_and_more_again_where_not() -> None:
+    gate = Gate(4)
+
+    async def fit() -> int:
+        """How many are let in at once."""
+        tasks = [asyncio.create_task(gate.enter()) for _ in range(4)]
+        await asyncio.sleep(0)
+        count = sum(task.done() for task in tasks)
+        for task in tasks:
+            task.cancel()  # those who wait; the others are inside
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return count
+
+    async def pass_through(seconds: float) -> int:
+        """As many as fit, each of whom takes so long; how many that were."""
+        count = await fit()
+        for _ in range(count):
+            gate.leave(time.monotonic() - seconds)
+        return count
+
+    await gate.enter()
+    gate.leave(time.monotonic() - 0.04)  # alone
+    crowded = [await pass_through(0.2) for _ in range(12)]
+    assert (crowded[0], crowded[-1]) == (4, 1), crowded
+    quick = [await pass_through(0.04) for _ in range(60)]
+    assert quick[-1] == 4, quick

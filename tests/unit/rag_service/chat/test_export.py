@@ -71,6 +71,13 @@ def test_each_mark_leads_to_the_quote_of_its_own_claim() -> None:
     )
 
 
+def test_an_answer_that_only_quotes_since_the_model_was_down_says_so() -> None:
+    answer = message("assistant", "Basalt.")
+    answer.degraded = True
+    said = as_markdown("T", [answer])
+    assert said == ("# T\n\n## Answer (quoted, since the language model was not available)\n\n> Basalt.\n")
+
+
 def test_an_answer_that_was_cut_short_says_so_and_bangla_is_left_as_it_is() -> None:
     answer = message("assistant", "চাঁদ **ব্যাসল্ট** দিয়ে")
     answer.state = "stopped"

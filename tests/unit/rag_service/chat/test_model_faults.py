@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -25,6 +26,31 @@ def refused(status: int, **headers: str) -> Exception:
 def in_stream(**body: str) -> Exception:
     """As OpenAI's package raises what comes after a stream was created with status 200."""
     return openai.APIError(SECRET, request=httpx2.Request("POST", "http://model/v1"), body=body)
+
+
+class InvalidArgument(Exception):
+    """As `google.api_core` has it: no status but a code, and a reason beside it."""
+
+    code = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, reason: str | None) -> None:
+        super().__init__(SECRET)
+        self.reason = reason
+
+
+def by_google(reason: str | None) -> Exception:
+    """As LangChain's package for Google raises what it catches."""
+    error = RuntimeError(SECRET)
+    error.__cause__ = InvalidArgument(reason)
+    return error
+
+
+def test_a_key_that_google_refuses_is_told_from_a_question_that_it_does() -> None:
+    for error in (InvalidArgument("API_KEY_INVALID"), by_google("API_KEY_INVALID")):
+        assert "check GOOGLE_API_KEY" in fault_of(error, "GOOGLE_API_KEY").detail
+    for error in (InvalidArgument(None), by_google(None)):
+        fault = fault_of(error, "GOOGLE_API_KEY")
+        assert (fault.is_transient, fault.is_ill) == (False, False) and "(400)" in fault.detail
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from rag_service.errors import ConfigurationError
@@ -81,19 +80,6 @@ def test_a_folder_that_holds_no_whole_model_is_refused_by_name(tmp_path: Path) -
             load_embedder(Settings(_env_file=None, embedding_model=str(folder)))
         assert str(folder) in refused.value.detail
         assert "RAG_EMBEDDING_MODEL" in refused.value.detail
-
-
-async def test_half_precision_gives_the_same_vectors_but_for_rounding(
-    local: LocalEmbedder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert local.precision in ("bfloat16", "float32")
-    monkeypatch.setattr(local, "precision", "float32")
-    exact = await local.embed_texts(TEXTS)
-    monkeypatch.setattr(local, "precision", "bfloat16")
-    rough = await local.embed_texts(TEXTS)
-    assert np.sum(exact * rough, axis=1).min() > 0.995
-    question = await local.embed_question(TEXTS[0])
-    assert question @ exact[0] > 0.9999
 
 
 async def test_embedding_leaves_the_event_loop_free(local: LocalEmbedder) -> None:

@@ -6,8 +6,7 @@ from uuid import uuid4
 import pytest
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
-from rag_service.db.models import Chunk
-from rag_service.db.repositories.chunks import ReadableChunk
+from rag_service.db.repositories.read_back import FoundChunk, ReadableChunk
 from rag_service.errors import ConfigurationError
 from rag_service.knowledge.fusion import Fused
 from rag_service.knowledge.reranking import Reranker
@@ -30,7 +29,7 @@ def save_model(folder: Path, *, labels: int = 1) -> Path:
 
 
 def hit(text: str, fused: float) -> Hit:
-    chunk = Chunk(id=uuid4(), text=text, headings=[], context="")
+    chunk = FoundChunk(uuid4(), uuid4(), 0, text, [], "", None)
     return Hit(ReadableChunk(chunk, uuid4(), text, text), Fused(chunk.id, fused, 1, None, None, fused))
 
 

@@ -1,0 +1,174 @@
+"""What the indexes found, read back from PostgreSQL: the queries that stand between an index and an answer."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Integer, Select, Uuid, any_, bindparam, column, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from rag_service.db.engine import Database
+from rag_service.db.models import Chunk, Document, DocumentVersion, Embedding, KnowledgeBase
+from rag_service.db.plain import PlainQuery
+from rag_service.db.repositories.filters import NO_FILTERS, Filters, Shape, conditions
+
+SHAPES = 128
+"""Kinds of filters whose statements are kept: a caller can think up as many as they like."""
+
+
+class FoundChunk(NamedTuple):
+    """What is told of a chunk (see `models.Chunk`)."""
+
+    id: UUID
+    version_id: UUID
+    ordinal: int
+    text: str
+    headings: list[str]
+    context: str
+    page: int | None
+
+
+class ReadableChunk(NamedTuple):
+    """A chunk that may be quoted: of the active version of a document that exists."""
+
+    chunk: FoundChunk
+    document_id: UUID
+    filename: str
+    title: str
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> "ReadableChunk":
+        *chunk, document_id, name, title = row
+        return cls(FoundChunk(*chunk), document_id, name, title or name)
+
+
+class ReadBack:
+    """Queries on chunks that may be quoted. All raise DatabaseUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def readable(
+        self, knowledge_base_id: UUID, ids: Sequence[UUID], filters: Filters = NO_FILTERS
+    ) -> dict[UUID, ReadableChunk]:
+        """Those of `ids` that belong to the active version of a living document of this knowledge base, and pass the
+        filters.
+
+        Every hit of an index passes through here, so a stale or foreign vector cannot reach an answer.
+        """
+        query = _readable(filters.shape)
+        rows = await self._database.rows(
+            query, ids=ids, knowledge_base_id=knowledge_base_id, **filters.values()
+        )
+        return {row[0]: ReadableChunk.of(row) for row in rows}
+
+    async def neighbours(
+        self, knowledge_base_id: UUID, of: Sequence[FoundChunk], *, reach: int
+    ) -> list[ReadableChunk]:
+        """Chunks that stand at most `reach` places before or behind one of these, in the same version; only what may
+        be quoted. Those of `of` are among them."""
+        rows = await self._database.rows(
+            _NEIGHBOURS,
+            version_ids=[chunk.version_id for chunk in of],
+            ordinals=[chunk.ordinal for chunk in of],
+            reach=reach,
+            knowledge_base_id=knowledge_base_id,
+        )
+        return list({row[0]: ReadableChunk.of(row) for row in rows}.values())
+
+    async def matching(self, knowledge_base_id: UUID, filters: Filters, *, limit: int) -> list[UUID]:
+        """Chunks that `readable` would let through, at most so many."""
+        query = _matching(filters.shape)
+        rows = await self._database.rows(
+            query, knowledge_base_id=knowledge_base_id, most=limit, **filters.values()
+        )
+        return [row[0] for row in rows]
+
+    async def passing(self, knowledge_base_id: UUID, ids: Sequence[UUID], filters: Filters) -> set[UUID]:
+        """Those of `ids` that `readable` would let through."""
+        query = _passing(filters.shape)
+        rows = await self._database.rows(
+            query, ids=ids, knowledge_base_id=knowledge_base_id, **filters.values()
+        )
+        return {row[0] for row in rows}
+
+    async def matching_documents(self, knowledge_base_id: UUID, filters: Filters) -> list[UUID]:
+        """The documents of `matching`."""
+        query = _documents(filters.shape)
+        rows = await self._database.rows(query, knowledge_base_id=knowledge_base_id, **filters.values())
+        return [row[0] for row in rows]
+
+    async def vectors(self, model: str, ids: Sequence[UUID]) -> dict[UUID, NDArray[np.float32]]:
+        """The vectors of chunks, as far as they are known; each of shape (dimensions,)."""
+        rows = await self._database.rows(_VECTORS, model=model, ids=ids)
+        return {chunk_id: np.frombuffer(vector, dtype="<f4") for chunk_id, vector in rows}
+
+
+_ARE_IDS = Chunk.id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+"""As `in_`, but one statement whatever the number of ids: PostgreSQL parses and plans it once a connection."""
+
+
+def _of_documents(shape: Shape) -> list[ColumnElement[bool]]:
+    """What makes a document one that may be quoted. A caller's filters come on top of the rest, and only narrow it."""
+    return [
+        Document.active_version_id == DocumentVersion.id,
+        KnowledgeBase.id == Document.knowledge_base_id,
+        KnowledgeBase.id == bindparam("knowledge_base_id", type_=Uuid),
+        KnowledgeBase.deleted_at.is_(None),
+        Document.deleted_at.is_(None),
+        DocumentVersion.state == "ready",
+        *conditions(shape),
+    ]
+
+
+def _of_chunks(shape: Shape) -> list[ColumnElement[bool]]:
+    return [DocumentVersion.id == Chunk.version_id, *_of_documents(shape)]
+
+
+def _columns() -> Select[*tuple[Any, ...]]:
+    chunk = [getattr(Chunk, name) for name in FoundChunk._fields]
+    return select(*chunk, Document.id, Document.name, DocumentVersion.title)
+
+
+@lru_cache(SHAPES)
+def _readable(shape: Shape) -> PlainQuery:
+    return PlainQuery(_columns().where(_ARE_IDS, *_of_chunks(shape)))
+
+
+@lru_cache(SHAPES)
+def _passing(shape: Shape) -> PlainQuery:
+    return PlainQuery(select(Chunk.id).where(_ARE_IDS, *_of_chunks(shape)))
+
+
+@lru_cache(SHAPES)
+def _matching(shape: Shape) -> PlainQuery:
+    most = bindparam("most", type_=Integer)
+    return PlainQuery(select(Chunk.id).where(*_of_chunks(shape)).limit(most))
+
+
+@lru_cache(SHAPES)
+def _documents(shape: Shape) -> PlainQuery:
+    return PlainQuery(select(Document.id).where(*_of_documents(shape)))
+
+
+_PLACES = (
+    func.unnest(bindparam("version_ids", type_=ARRAY(Uuid)), bindparam("ordinals", type_=ARRAY(Integer)))
+    .table_valued(column("version_id", Uuid), column("ordinal", Integer), name="places")
+    .render_derived()
+)
+_REACH = bindparam("reach", type_=Integer)
+_NEIGHBOURS = PlainQuery(
+    _columns().where(
+        Chunk.version_id == _PLACES.c.version_id,
+        Chunk.ordinal.between(_PLACES.c.ordinal - _REACH, _PLACES.c.ordinal + _REACH),
+        *_of_chunks(NO_FILTERS.shape),
+    )
+)
+_VECTORS = PlainQuery(
+    select(Chunk.id, Embedding.vector).where(
+        Embedding.model == bindparam("model"), Embedding.content_hash == Chunk.content_hash, _ARE_IDS
+    )
+)
