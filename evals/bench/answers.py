@@ -12,7 +12,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,8 @@ from rag_service.db.repositories.read_back import FoundChunk, ReadableChunk
 from rag_service.knowledge import refusal
 from rag_service.knowledge.coverage import Frequencies, Terms
 from rag_service.knowledge.embeddings import Embedder, Vectors, load_embedder
-from rag_service.knowledge.fusion import WEIGHT, dense_weight, fuse, lead, most_possible
+from rag_service.knowledge.fusion import ENOUGH, WEIGHT, Fused, dense_weight, fuse, lead, most_possible
+from rag_service.knowledge.pairs import bonus, pairs_of
 from rag_service.knowledge.retriever import Retrieval
 from rag_service.knowledge.selection import Hit
 from rag_service.knowledge.terms import terms_in
@@ -71,13 +72,20 @@ class Library:
             possible=possible,
             cosines={one: float(cosines[one.int]) for one, _ in told},
         )
-        hits = [Hit(self._readable(one.chunk_id), one) for one in found[:CHUNKS]]
+        pairs = pairs_of(question)
+        read = [self._with_pairs(one, pairs) for one in found[:ENOUGH]]
+        hits = sorted(read, key=lambda hit: -hit.found.fused)[:CHUNKS]
         return Retrieval(
             hits,
             terms=self._cut,
             frequencies=Frequencies(self._lexical.chunks, self._lexical.frequencies),
             lead=lead(found, possible),
         )
+
+    def _with_pairs(self, found: Fused, pairs: frozenset[tuple[str, str]]) -> Hit:
+        source = self._readable(found.chunk_id)
+        given = bonus(pairs, f"{source.title}\n{source.chunk.text}")
+        return Hit(source, replace(found, fused=found.fused + given))
 
     def _readable(self, chunk_id: UUID) -> ReadableChunk:
         passage = self._passages[chunk_id.int]

@@ -31,13 +31,16 @@ from rag_service.knowledge import follow_ups
 from rag_service.knowledge.embeddings import Embedder, Vectors, load_embedder
 from rag_service.knowledge.fusion import (
     CANDIDATES,
+    ENOUGH,
     K1,
+    Fused,
     agreement_weight,
     dense_weight,
     fuse,
     idf,
     most_possible,
 )
+from rag_service.knowledge.pairs import bonus, pairs_of
 from rag_service.knowledge.terms import terms
 from rag_service.settings import Settings
 
@@ -191,8 +194,9 @@ def measure(
             started = time.perf_counter()
             possible = most_possible(words, lexical.chunks, lexical.frequencies)
             fused = fuse(near, told, weight=weight, possible=possible, cosines=known)
+            order = _with_pairs(question.text, fused, collection)
             score.seconds += (time.perf_counter() - started) / 2
-            score.add(method, [hit.chunk_id for hit in fused], question.gains)
+            score.add(method, order, question.gains)
         _with_history(question, collection, lexical, vectors, asked, pieces, score)
     return score.means()
 
@@ -222,7 +226,17 @@ def _with_history(
         possible=most_possible(words, lexical.chunks, lexical.frequencies),
         cosines={found: float(cosines[found.int]) for found, _ in told},
     )
-    score.add("with history", [hit.chunk_id for hit in fused], question.gains)
+    score.add("with history", _with_pairs(question.text, fused, collection), question.gains)
+
+
+def _with_pairs(question: str, found: Sequence[Fused], collection: Collection) -> list[UUID]:
+    """The order after a look at the texts of the best, as the product takes."""
+    pairs = pairs_of(question)
+    scores = {
+        one.chunk_id: one.fused + bonus(pairs, collection.passages[one.chunk_id.int])
+        for one in found[:ENOUGH]
+    }
+    return [*sorted(scores, key=lambda one: -scores[one]), *(one.chunk_id for one in found[ENOUGH:])]
 
 
 def _by_rank(*lists: Hits) -> list[UUID]:

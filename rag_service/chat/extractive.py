@@ -32,7 +32,7 @@ WEIGHT_OF_FIT = 0.18
 WEIGHT_OF_MEANING = 1.9
 """Fitted to which sentences hold the answer, on one half of a public collection and checked on the other."""
 
-MARGIN = 0.75
+MARGIN = 0.9
 """How far below the best sentence's score another may be to be quoted with it."""
 
 _LEAD = {"en": "Quoted from the documents:", "bn": "নথি থেকে উদ্ধৃত:"}

@@ -20,6 +20,7 @@ from rag_service.knowledge.fusion import lead, most_possible
 from rag_service.knowledge.lexical import LexicalIndex
 from rag_service.knowledge.model_check import check_can_ask, check_model
 from rag_service.knowledge.neighbours import Neighbour, neighbours
+from rag_service.knowledge.pairs import pairs_of
 from rag_service.knowledge.reranking import Reranker
 from rag_service.knowledge.searching import Asked, Search
 from rag_service.knowledge.selection import Hit, spread
@@ -146,9 +147,9 @@ class Retriever:
         possible = most_possible(words.lent, words.chunks, words.frequencies)
         pieces = self._embedder.pieces_a_letter(question)
         if isinstance(vector, EmbedderUnavailable):
-            return Asked(words.lent, possible, None, pieces, vector)
+            return Asked(words.lent, possible, None, pieces, vector, pairs_of(question))
         lent = follow_ups.lent_vector(vector[-1], vector[:-1], words.need)
-        return Asked(words.lent, possible, lent, pieces, None)
+        return Asked(words.lent, possible, lent, pieces, None, pairs_of(question))
 
     async def _embedded(self, question: str, before: Sequence[str]) -> Vectors | EmbedderUnavailable:
         """Vectors of the earlier questions and, last, of this one; the error where there are to be none."""

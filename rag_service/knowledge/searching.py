@@ -18,6 +18,7 @@ from rag_service.knowledge import follow_ups
 from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.fusion import CANDIDATES, ENOUGH, agreement_weight, dense_weight, fuse
 from rag_service.knowledge.lexical import LexicalIndex
+from rag_service.knowledge.pairs import bonus
 from rag_service.knowledge.selection import Hit, distinct
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
@@ -45,6 +46,8 @@ class Asked:
     vector: Vectors | None
     pieces: float | None
     failure: EmbedderUnavailable | None
+    pairs: frozenset[tuple[str, str]] = frozenset()
+    """Neighbouring words of the question."""
 
 
 @dataclass(frozen=True)
@@ -156,12 +159,17 @@ class Search:
         few = max(ENOUGH, limit * OVERFETCH[0], self.most)
         for some in (found[:few], found[few:]):
             readable = await stored.readable(self.knowledge_base_id, [one.chunk_id for one in some], filters)
-            hits += [Hit(readable[one.chunk_id], one) for one in some if one.chunk_id in readable]
+            read = [Hit(readable[one.chunk_id], one) for one in some if one.chunk_id in readable]
+            hits += sorted(map(self._with_pairs, read), key=lambda hit: -hit.found.fused)
             kept, folded = distinct(hits)
             if len(kept) >= limit or len(found) <= few:
                 break
         self.timings["read_back"] += 1000 * (time.perf_counter() - before)
         return kept, folded
+
+    def _with_pairs(self, hit: Hit) -> Hit:
+        given = bonus(self.asked.pairs, f"{hit.source.title}\n{hit.source.chunk.text}")
+        return replace(hit, found=replace(hit.found, fused=hit.found.fused + given)) if given else hit
 
     def _weight(self, near: Scored, told: Scored) -> float:
         if self.asked.vector is None:
