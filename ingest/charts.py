@@ -25,10 +25,16 @@ class _Series:
 
 
 def chart_text(part: bytes) -> tuple[str, list[str]]:
-    """A chart's title, and its data as tables: one for all series that have the same categories.
+    """A chart's title, and its data as tables in Markdown. Raises as `chart_rows` does."""
+    title, tables = chart_rows(part)
+    return title, [markdown_table(rows) for rows in tables]
+
+
+def chart_rows(part: bytes) -> tuple[str, list[list[list[str]]]]:
+    """A chart's title, and the rows of its data: a table for all series that have the same categories.
 
     Raises:
-        ParseError, DefusedXmlException: it is not well formed.
+        ParseError, DefusedXmlException, ValueError: it is not well formed.
     """
     root = fromstring(part)
     tables: dict[tuple[str, ...], list[_Series]] = {}
@@ -70,6 +76,6 @@ def _points(series: Element, kind: str) -> dict[int, str]:
     return points
 
 
-def _table(categories: Sequence[str], drawn: Sequence[_Series]) -> str:
+def _table(categories: Sequence[str], drawn: Sequence[_Series]) -> list[list[str]]:
     rows = zip(categories, *(series.values for series in drawn), strict=True)
-    return markdown_table([["", *(series.name for series in drawn)], *(list(row) for row in rows)])
+    return [["", *(series.name for series in drawn)], *(list(row) for row in rows)]

@@ -8,9 +8,10 @@ import kreuzberg
 from ingest.blocks import Extraction, first_heading
 from ingest.converted import PAGE_MARK, from_markdown
 from ingest.decoding import scrub
-from ingest.media_types import unsupported
+from ingest.media_types import EPUB, unsupported
 from rag_service.errors import UnreadableDocument
 
+_INNER_LINK = re.compile(r"(?<!!)\[([^\[\]]*)\]\((?![a-z]+:)[^()\s]*\)")
 # What programs write into the title of a file that was given none.
 _NO_TITLE = re.compile(
     r"(?i)untitled\b.*|(?:powerpoint[ -])?presentation\d*|document\d*|sheet\d*|slide \d+|microsoft \w+"
@@ -25,7 +26,9 @@ def convert(data: bytes, media_type: str, name: str) -> Extraction:
     """
     result = converted(data, media_type, name)
     pages = result.metadata.get("page_count") or result.metadata.get("slide_count") or None
-    text, blocks, marked = from_markdown(result.content)
+    # Links from chapter to chapter lead nowhere outside the book.
+    content = _INNER_LINK.sub(r"\1", result.content) if media_type == EPUB else result.content
+    text, blocks, marked = from_markdown(content)
     title = clean_title(result.metadata.get("title")) or clean_title(first_heading(text, blocks))
     return Extraction(text, blocks, media_type, title, pages or marked)
 

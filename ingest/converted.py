@@ -1,7 +1,7 @@
 """Text and blocks out of what the converter gives, with the traces of the conversion taken out."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ import regex
 
 from ingest.blocks import Block, Kind, markdown_blocks
 from ingest.decoding import scrub
-from ingest.hyphens import rejoined
+from ingest.hyphens import Written, rejoined
 
 PAGE_MARK = "\n\n\ue000{page_num}\ue001\n\n"
 _PAGE_MARK_FOUND = re.compile("\\s*\ue000(\\d+)\ue001\\s*")
@@ -28,15 +28,29 @@ def from_markdown(content: str) -> tuple[str, list[Block], int | None]:
     return text, blocks, len(page_starts) or None
 
 
-def from_nodes(nodes: Sequence[dict[str, Any]]) -> tuple[str, list[Block]]:
-    """The text and blocks of a PDF from the converter's tree, which knows pages and headings."""
+def texts_of(nodes: Iterable[dict[str, Any]]) -> Iterator[tuple[int, str]]:
+    """The page of each node of the converter's tree, and its text as it comes."""
+    page = 1
+    for node in nodes:
+        page = int(node.get("page") or page)
+        yield page, _node_text(node["content"])
+
+
+def from_nodes(
+    nodes: Sequence[dict[str, Any]],
+    texts: Iterable[tuple[int, str]] | None = None,
+    written: Written | None = None,
+) -> tuple[str, list[Block]]:
+    """The text and blocks of a PDF from the converter's tree, which knows pages and headings.
+
+    `texts` are better ones than its own, as `texts_of` gives them; `written` is how the document's words are.
+    """
     parts: list[str] = []
     blocks: list[Block] = []
-    offset, page = 0, 1
-    for node in nodes:
+    offset = 0
+    for node, (page, said) in zip(nodes, texts or texts_of(nodes), strict=True):
         content = node["content"]
-        page = int(node.get("page") or page)
-        piece = rejoined(scrub(_node_text(content)).strip())
+        piece = scrub(rejoined(said, written)).strip()
         if content["node_type"] == "group" or not piece:
             continue
         kind = _NODE_KINDS.get(content["node_type"], "paragraph")

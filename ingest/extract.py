@@ -22,6 +22,7 @@ from ingest.sheets import read_csv, read_workbook
 from ingest.slides import with_notes_and_charts
 from ingest.unpacked import check_unpacked
 from ingest.word_files import prepared, restored
+from ingest.word_rows import with_rows
 from rag_service.errors import UnreadableDocument
 
 MARKDOWN = {".md", ".markdown", ".mdx"}
@@ -38,7 +39,7 @@ _HEAD = re.compile(_TITLE.pattern + r"|<(?:meta|link|base)\b[^<>]*>")
 _IS_HTML = re.compile(
     r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,200}?-->\s*)?<(?:!doctype html|html)\b", re.IGNORECASE
 )
-_FIELD = re.compile(r"\s*\b(?:HYPERLINK|PAGEREF|REF|TOC)\s+(?:\\[a-z]\s+)?\"[^\"\n]*\"(?:\s+\\[a-z])*")
+_FIELD = re.compile(r"[^\S\t]*\b(?:HYPERLINK|PAGEREF|REF|TOC)\s+(?:\\[a-z]\s+)?\"[^\"\n]*\"(?:\s+\\[a-z])*")
 
 
 def extract(path: Path, name: str, limits: Limits = Limits()) -> Extraction:  # noqa: B008 - it cannot change
@@ -119,9 +120,8 @@ def _read_html(text: str, name: str) -> Extraction:
 def _read_doc(data: bytes, name: str) -> Extraction:
     """An older Word file, line by line: as Markdown its lines would run together."""
     result = converted(data, DOC, name, output="plain")
-    lines = _FIELD.sub(" ", scrub(result.content)).replace("\t\t", "\n").split("\n")
-    text = "\n".join(" ".join(line.split()) for line in lines).strip()
-    return Extraction(text, plain_blocks(text), DOC, clean_title(result.metadata.get("title")))
+    text, blocks = with_rows(_FIELD.sub(" ", scrub(result.content)))
+    return Extraction(text, blocks, DOC, clean_title(result.metadata.get("title")))
 
 
 def _read_mail(data: bytes, name: str, media_type: str, limits: Limits, depth: int) -> Extraction:

@@ -1,5 +1,5 @@
 """Housekeeping, once a day, by one of the workers: what killed processes and cancelled jobs left behind is removed, and
-conversations that were kept long enough are erased."""
+so are conversations, entries of the audit log and keys of requests that were kept long enough."""
 
 import asyncio
 import logging
@@ -11,6 +11,7 @@ from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.locks import locked
 from rag_service.db.repositories.audit import Audit
+from rag_service.db.repositories.idempotency import forget_old
 from rag_service.db.repositories.retention import delete_outdated
 from rag_service.errors import RagError
 from rag_service.knowledge.leftovers import orphan_files, unused_embeddings
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 async def keep_house(database: Database, blobs: BlobStore, *, audit_days: int = 365) -> None:
-    """Remove what was left behind, and old entries of the audit log, now and then once a day, for ever."""
+    """Remove what was left behind, and what was kept long enough, now and then once a day, for ever."""
     while True:
         pause = EVERY_SECONDS
         try:
@@ -33,6 +34,8 @@ async def keep_house(database: Database, blobs: BlobStore, *, audit_days: int = 
                     await clean_up(database, blobs)
                     await erase_outdated(database)
                     await forget_acts(database, days=audit_days)
+                    async with database.transaction() as session:
+                        await forget_old(session)
         except (RagError, SQLAlchemyError, OSError) as error:
             # By its kind: a database's text may hold what was asked of it.
             logger.warning("housekeeping was cut short", extra={"reason": type(error).__name__})

@@ -2,24 +2,26 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import regex
 
 from ingest.assembly import Assembly
 from ingest.blocks import Block, Extraction, first_heading, plain_blocks
 from ingest.conversion import clean_title, converted
-from ingest.converted import from_nodes
+from ingest.converted import from_nodes, texts_of
 from ingest.decoding import scrub
-from ingest.hyphens import rejoined
+from ingest.hyphens import Written, rejoined
 from ingest.limits import Budget, Limits
 from ingest.media_types import PDF
 from ingest.ocr import Languages
+from ingest.pdf_backward import with_backward_pages
 from ingest.pdf_glyphs import pages_with_whole_words
+from ingest.pdf_ligatures import with_signs
+from ingest.pdf_signs import with_minus
 from ingest.pdf_table_places import with_tables
 from ingest.scans import ScannedPages, read_pages
 
@@ -46,10 +48,15 @@ def read_pdf(path: Path, data: bytes, name: str, limits: Limits) -> Extraction:
     half = replace(limits, seconds=limits.seconds / 2, cpu_seconds=limits.cpu_seconds / 2)
     for_tables = Budget(half)  # from now on: what the converter takes is taken off
     result = converted(data, PDF, name, structure=True)
-    text, blocks = from_nodes(result.document["nodes"] if result.document else [])
+    nodes = result.document["nodes"] if result.document else []
+    whole = {int(page["page_number"]): str(page["content"]) for page in result.pages or []}
+    texts = with_minus(path, list(with_signs(texts_of(nodes), whole)))
+    written = Written.of("\n".join(said for _, said in texts))
+    text, blocks = from_nodes(nodes, texts, written)
     count = int(result.metadata.get("page_count") or 0)
-    text, blocks = _with_pages(text, blocks, _incomplete(text, blocks, result.pages or []))
+    text, blocks = _with_pages(text, blocks, _incomplete(text, blocks, whole, written))
     text, blocks = _with_pages(text, blocks, pages_with_whole_words(path, _by_page(text, blocks)))
+    text, blocks = with_backward_pages(path, text, blocks)
     text, blocks, doubts = with_tables(path, text, blocks, for_tables)
     blocks = _without_running_heads(text, blocks)
     title = clean_title(result.metadata.get("title")) or clean_title(first_heading(text, blocks))
@@ -84,12 +91,14 @@ def _count(text: str) -> int:
     return sum(map(str.isalnum, text))
 
 
-def _incomplete(text: str, blocks: Sequence[Block], pages: Iterable[dict[str, Any]]) -> dict[int, str]:
+def _incomplete(
+    text: str, blocks: Sequence[Block], pages: Mapping[int, str], written: Written
+) -> dict[int, str]:
     """The pages of which the blocks hold too little, each with all of its text."""
     letters = _letters(text, blocks)
     whole = {
-        int(page["page_number"]): rejoined(_WITHIN_SENTENCE.sub("\n", scrub(page["content"]).strip()))
-        for page in pages
+        page: scrub(rejoined(_WITHIN_SENTENCE.sub("\n", held.strip()), written))
+        for page, held in pages.items()
     }
     return {page: held for page, held in whole.items() if letters[page] < LEAST_SHARE * _count(held)}
 

@@ -1,5 +1,6 @@
 """Words of scripts whose letters are drawn as clusters, Bangla above all: PDFium reads gaps into them, and says some of
-their letters twice. Where each glyph is an object of its own, as browsers print, its text and place tell better."""
+their letters twice, as it does with Thai. Where each glyph is an object of its own, as browsers print, its text and
+place tell better."""
 
 from collections.abc import Iterator
 from ctypes import c_float, c_ushort
@@ -12,10 +13,15 @@ from pypdfium2 import raw
 
 from ingest.decoding import scrub
 
-_CLUSTERED = regex.compile(
-    r"[\p{Bengali}\p{Devanagari}\p{Gujarati}\p{Gurmukhi}\p{Kannada}\p{Malayalam}\p{Oriya}\p{Sinhala}\p{Tamil}"
-    r"\p{Telugu}]+"
+_SCRIPTS = (
+    r"\p{Bengali}\p{Devanagari}\p{Gujarati}\p{Gurmukhi}\p{Kannada}\p{Malayalam}\p{Oriya}\p{Sinhala}\p{Tamil}"
+    r"\p{Telugu}"
 )
+_CLUSTERED = regex.compile(rf"[{_SCRIPTS}]+")
+_SIGN = regex.compile(rf"[{_SCRIPTS}\p{{Thai}}\p{{Lao}}\p{{Khmer}}\p{{Myanmar}}]")
+_TWICE = regex.compile(rf"({_SIGN.pattern}\p{{M}}+)\s?\1|{_SIGN.pattern}\s\p{{M}}")
+"""What looks like a cluster that is said twice, or torn."""
+_MOST_SAID_TWICE = 0.2
 _FEW = 20
 _SHORT = 3.5
 """Letters and signs that a word has on average where it is broken up; whole ones have five."""
@@ -32,11 +38,17 @@ class _Glyph:
     right: float
     baseline: float
     size: float
+    is_apart: bool
+    """Whether a space is before it."""
+    ends: bool
+    """Whether a space is behind it."""
 
 
 def pages_with_whole_words(path: Path, pages: dict[int, str]) -> dict[int, str]:
     """Of these pages, as they were read, those whose words are broken up and can be told whole, with their text."""
-    broken = {page: text for page, text in pages.items() if 0 < mean_length(text) < _SHORT}
+    broken = {
+        page: text for page, text in pages.items() if 0 < mean_length(text) < _SHORT or _TWICE.search(text)
+    }
     if not broken:
         return {}
     try:
@@ -47,9 +59,15 @@ def pages_with_whole_words(path: Path, pages: dict[int, str]) -> dict[int, str]:
         told = {page: _told(document, page) for page in broken if page <= len(document)}
     finally:
         document.close()
-    return {
-        page: text for page, text in told.items() if mean_length(text) > _LONGER * mean_length(broken[page])
-    }
+    return {page: text for page, (text, plain) in told.items() if _is_better(text, plain, broken[page])}
+
+
+def _is_better(told: str, plain: str, read: str) -> bool:
+    once, signs = (len(_SIGN.findall(text)) for text in (told, plain))
+    longer, usual = mean_length(told), mean_length(read)
+    if (1 - _MOST_SAID_TWICE) * signs <= once < signs and longer >= usual:
+        return True
+    return longer > _LONGER * usual > 0
 
 
 def mean_length(text: str) -> float:
@@ -58,23 +76,28 @@ def mean_length(text: str) -> float:
     return sum(map(len, words)) / len(words) if len(words) >= _FEW else 0.0
 
 
-def _told(document: pypdfium2.PdfDocument, number: int) -> str:
+def _told(document: pypdfium2.PdfDocument, number: int) -> tuple[str, str]:
+    """The page's text as its glyphs tell it, and as PDFium does."""
     try:
         page = document[number - 1]
     except pypdfium2.PdfiumError:
-        return ""
+        return "", ""
     try:
-        return scrub("".join(_pieces(page))).strip()
+        text_page = page.get_textpage()
+        try:
+            return scrub("".join(_pieces(page, text_page))).strip(), text_page.get_text_range()
+        finally:
+            text_page.close()
     finally:
         page.close()
 
 
-def _pieces(page: pypdfium2.PdfPage) -> Iterator[str]:
+def _pieces(page: pypdfium2.PdfPage, text_page: pypdfium2.PdfTextPage) -> Iterator[str]:
     """The glyphs' texts, and between them what parts words, lines and paragraphs."""
     last: _Glyph | None = None
     reach = 0.0
     is_space = False
-    for glyph in _glyphs(page):
+    for glyph in _glyphs(page, text_page):
         if not glyph.text:
             is_space = is_space or glyph.right - glyph.left < 0.01 * glyph.size
             reach = max(reach, glyph.right)
@@ -91,24 +114,22 @@ def _pieces(page: pypdfium2.PdfPage) -> Iterator[str]:
             if fall > _LINE_GAP * glyph.size:
                 yield "\n\n" if fall > _PARAGRAPH_GAP * glyph.size else "\n"
                 reach = 0.0
-            elif is_space or glyph.left - reach > _WORD_GAP * glyph.size:
+            elif is_space or glyph.is_apart or glyph.left - reach > _WORD_GAP * glyph.size:
                 yield " "
         yield glyph.text
-        last, reach, is_space = glyph, max(reach, glyph.right), False
+        last, reach, is_space = glyph, max(reach, glyph.right), glyph.ends
 
 
-def _glyphs(page: pypdfium2.PdfPage) -> Iterator[_Glyph]:
-    text_page = page.get_textpage()
+def _glyphs(page: pypdfium2.PdfPage, text_page: pypdfium2.PdfTextPage) -> Iterator[_Glyph]:
     size = c_float()
-    try:
-        for drawn in page.get_objects(filter=[raw.FPDF_PAGEOBJ_TEXT]):
-            length = raw.FPDFTextObj_GetText(drawn, text_page, None, 0)
-            held = (c_ushort * max(1, length // 2))()
-            raw.FPDFTextObj_GetText(drawn, text_page, held, length)
-            text = bytes(held).decode("utf-16-le", errors="ignore").rstrip("\x00")
-            left, _, right, _ = drawn.get_bounds()
-            raw.FPDFTextObj_GetFontSize(drawn, size)
-            matrix = drawn.get_matrix()
-            yield _Glyph(text.strip(), left, right, matrix.f, abs(size.value * matrix.d) or 1.0)
-    finally:
-        text_page.close()
+    for drawn in page.get_objects(filter=[raw.FPDF_PAGEOBJ_TEXT]):
+        length = raw.FPDFTextObj_GetText(drawn, text_page, None, 0)
+        held = (c_ushort * max(1, length // 2))()
+        raw.FPDFTextObj_GetText(drawn, text_page, held, length)
+        text = bytes(held).decode("utf-16-le", errors="ignore").rstrip("\x00")
+        left, _, right, _ = drawn.get_bounds()
+        raw.FPDFTextObj_GetFontSize(drawn, size)
+        matrix = drawn.get_matrix()
+        # Behind a cluster, PDFium guesses spaces.
+        edges = (False, False) if _SIGN.search(text) else (text[:1].isspace(), text[-1:].isspace())
+        yield _Glyph(text.strip(), left, right, matrix.f, abs(size.value * matrix.d) or 1.0, *edges)

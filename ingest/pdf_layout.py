@@ -9,6 +9,8 @@ from math import pi
 import pypdfium2
 from pypdfium2 import raw
 
+from ingest.bidi import as_read, backward_letters
+
 WORD_GAP = 0.3
 """Of a letter's height: so far apart, two letters are of two words, even if no space is between them."""
 
@@ -94,7 +96,7 @@ def _letters(text: pypdfium2.PdfTextPage) -> Iterator[tuple[Word, int]]:
         known = raw.FPDFText_GetLooseCharBox(text, at, byref(box))
         letter = chr(code) if 0 < code < 0x110000 else " "
         if code < 0x20 and code not in (0x02, 0x09, 0x0A, 0x0D):
-            letter = "-" if _is_flat(text, at) else " "
+            letter = "-" if is_flat(text, at) else " "
         if known and not letter.isspace():
             turn = round(-raw.FPDFText_GetCharAngle(text, at) / _QUARTER) % 4
             yield Word(letter, box.left, box.right, box.bottom, box.top), turn
@@ -102,7 +104,7 @@ def _letters(text: pypdfium2.PdfTextPage) -> Iterator[tuple[Word, int]]:
             yield Word(" ", 0, 0, 0, 0), 0
 
 
-def _is_flat(text: pypdfium2.PdfTextPage, at: int) -> bool:
+def is_flat(text: pypdfium2.PdfTextPage, at: int) -> bool:
     """Whether a letter whose font does not tell what it is looks like a minus."""
     left, right, bottom, top = c_double(), c_double(), c_double(), c_double()
     known = raw.FPDFText_GetCharBox(text, at, byref(left), byref(right), byref(bottom), byref(top))
@@ -119,6 +121,7 @@ def _turned(box: Word, turn: int) -> Word:
 
 def _words(letters: Sequence[Word]) -> list[Word]:
     found: list[Word] = []
+    held: list[list[Word]] = []
     open_word: Word | None = None
     for letter in letters:
         if letter.text.isspace() or letter.height <= 0:
@@ -127,8 +130,10 @@ def _words(letters: Sequence[Word]) -> list[Word]:
         if open_word is None or _is_apart(open_word, letter):
             open_word = Word(letter.text, letter.left, letter.right, letter.bottom, letter.top)
             found.append(open_word)
+            held.append([letter])
             continue
         open_word.text += letter.text
+        held[-1].append(letter)
         open_word.left, open_word.right = (
             min(open_word.left, letter.left),
             max(open_word.right, letter.right),
@@ -137,6 +142,10 @@ def _words(letters: Sequence[Word]) -> list[Word]:
             min(open_word.bottom, letter.bottom),
             max(open_word.top, letter.top),
         )
+    for word, inside in zip(found, held, strict=True):
+        if backward_letters(word.text):
+            inside.sort(key=lambda letter: letter.left + letter.right)
+            word.text = as_read([letter.text for letter in inside], backward=True)
     return found
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
+from ingest.bidi import is_backward
 from ingest.decoding import scrub
 from ingest.pdf_layout import WORD_GAP, Layout, Rule, Word
 
@@ -48,7 +49,8 @@ class Cell:
 
     @property
     def text(self) -> str:
-        return " ".join(word.text for word in self.words)
+        words = [word.text for word in self.words]
+        return " ".join(reversed(words) if is_backward("".join(words)) else words)
 
     @property
     def left(self) -> float:
@@ -87,7 +89,10 @@ class Table:
 
     @property
     def markdown(self) -> str:
-        head, *below = ["| " + " | ".join(row) + " |" for row in self.rows]
+        """The table as Markdown; the first column of one that runs from right to left is its rightmost."""
+        backward = is_backward("".join(word.text for word in self.words))
+        rows = [row[::-1] for row in self.rows] if backward else self.rows
+        head, *below = ["| " + " | ".join(row) + " |" for row in rows]
         return "\n".join([head, "|" + " --- |" * len(self.rows[0]), *below])
 
 

@@ -1,7 +1,6 @@
 """What the converter leaves out of slides: what a speaker noted below them, and the data of charts."""
 
 import html
-import posixpath
 import re
 import zlib
 from collections.abc import Iterator
@@ -17,10 +16,9 @@ from ingest.assembly import Assembly
 from ingest.blocks import Extraction, Kind
 from ingest.charts import chart_text
 from ingest.decoding import scrub
+from ingest.office_parts import relations
 
 _SLIDE = re.compile(r"<p:sldId\b[^>]*\br:id=\"(\w+)\"")
-_RELATION = re.compile(r"<Relationship\b[^>]*>")
-_ATTRIBUTE = re.compile(r"\b(Id|Type|Target)=\"([^\"]*)\"")
 _SHAPE = re.compile(r"<p:sp>(?:(?!</p:sp>).)*</p:sp>", re.DOTALL)
 _BODY = re.compile(r"<p:ph\b[^>]*\btype=\"body\"")
 _PARAGRAPH = re.compile(r"<a:p>(?:(?!</a:p>).)*</a:p>", re.DOTALL)
@@ -48,12 +46,12 @@ def with_notes_and_charts(read: Extraction, data: bytes) -> Extraction:
 
 def _added(archive: ZipFile) -> Iterator[tuple[int, list[tuple[Kind, str]]]]:
     """The number of each slide, with what is below it: its charts, then what the speaker noted."""
-    targets = {key: target for key, _, target in _relations(archive, "ppt/presentation.xml")}
+    targets = {key: target for key, _, target in relations(archive, "ppt/presentation.xml")}
     shown = _SLIDE.findall(archive.read("ppt/presentation.xml").decode())
     for number, key in enumerate(shown, 1):
         charts: list[tuple[Kind, str]] = []
         notes: list[tuple[Kind, str]] = []
-        for _, kind, target in _relations(archive, targets[key]):
+        for _, kind, target in relations(archive, targets[key]):
             if kind.endswith("/notesSlide") and (said := _said(archive.read(target).decode())):
                 notes.append(("paragraph", f"Notes: {said}"))
             elif kind.endswith("/chart"):
@@ -64,24 +62,11 @@ def _added(archive: ZipFile) -> Iterator[tuple[int, list[tuple[Kind, str]]]]:
 def _chart(part: bytes) -> Iterator[tuple[Kind, str]]:
     try:
         title, tables = chart_text(part)
-    except (ParseError, DefusedXmlException):
+    except (ParseError, DefusedXmlException, ValueError):
         return  # one that is damaged does not cost the slide its notes
     if title:
         yield "paragraph", f"Chart: {title}"
     yield from (("table", table) for table in tables)
-
-
-def _relations(archive: ZipFile, part: str) -> list[tuple[str, str, str]]:
-    """The id, type and target of what a part refers to."""
-    folder, name = posixpath.split(part)
-    listed = f"{folder}/_rels/{name}.rels"
-    if listed not in archive.namelist():
-        return []
-    found = [dict(_ATTRIBUTE.findall(one)) for one in _RELATION.findall(archive.read(listed).decode())]
-    return [
-        (one["Id"], one["Type"], posixpath.normpath(posixpath.join(folder, one["Target"])).lstrip("/"))
-        for one in found
-    ]
 
 
 def _said(notes: str) -> str:

@@ -1,12 +1,14 @@
 """Word files made ready for the converter, which drops tabs (so that words are glued), `&`, `<` and `>`, the marks of
-lists that a style makes, and all of a paragraph in which a text box is anchored."""
+lists that a style makes, charts, and all of a paragraph in which a text box is anchored."""
 
 import html
 import re
 import zlib
+from copy import copy
 from io import BytesIO
 from zipfile import BadZipFile, ZipFile
 
+from ingest.word_charts import charts_of, with_charts
 from ingest.word_lists import declared, list_styles
 
 _MOST_BYTES = 512 * 1024 * 1024
@@ -15,6 +17,10 @@ _HYPHEN = re.compile(r"<w:noBreakHyphen\s*/>")
 _FALLBACK = re.compile(r"<mc:Fallback\b.*?</mc:Fallback>", re.DOTALL)
 _SHAPE = re.compile(r"<w:(drawing|pict)\b(?:(?!<w:\1\b).)*?</w:\1>", re.DOTALL)
 _SHAPE_TEXT = re.compile(r"<w:t(?: [^>]*)?>[^<]*</w:t>|</w:p>")
+_LEFT_OUT = re.compile(
+    r"<w:trPr>(?:(?!</w:trPr>).)*?<w:gridBefore w:val=\"(\d{1,2})\"\s*/>.*?</w:trPr>", re.DOTALL
+)
+"""Of a row, cells before its first: its values would stand below the headers of their neighbours."""
 _REFERENCES = re.compile(r">[^<>&]*&[^<>]*<")
 # Two code points that stand for no character, and so for `&` and `<` while they are on their way.
 _SENT = str.maketrans("&<", "\ufdd0\ufdd1")
@@ -36,9 +42,11 @@ def prepared(data: bytes) -> bytes:
             lists = list_styles(old.read(styles).decode()) if styles in old.namelist() else {}
             for item in members:
                 content = old.read(item)
-                is_text = item.filename.startswith("word/") and item.filename.endswith(".xml")
-                new.writestr(item, _rewritten(declared(content.decode(), lists)) if is_text else content)
-    except (BadZipFile, RuntimeError, OSError, ValueError, EOFError, zlib.error):
+                if item.filename.startswith("word/") and item.filename.endswith(".xml"):
+                    shown = with_charts(content.decode(), charts_of(old, item.filename))
+                    content = _rewritten(declared(shown, lists)).encode()
+                new.writestr(copy(item), content)  # the writer changes what it is given
+    except (BadZipFile, KeyError, RuntimeError, OSError, ValueError, EOFError, zlib.error):
         return data
     return ready.getvalue()
 
@@ -52,7 +60,8 @@ def _rewritten(xml: str) -> str:
     # A tab stop, `<w:tab w:val=… w:pos=…/>`, has other attributes than a tab: it stays.
     spaced = _TAB.sub('<w:t xml:space="preserve"> </w:t>', xml)
     flat = _SHAPE.sub(_shape_text, _FALLBACK.sub("", spaced)) if "txbxContent" in spaced else spaced
-    whole = _HYPHEN.sub("<w:t>-</w:t>", flat)
+    square = _LEFT_OUT.sub(lambda row: row[0] + "<w:tc><w:p/></w:tc>" * int(row[1]), flat)
+    whole = _HYPHEN.sub("<w:t>-</w:t>", square)
     return _REFERENCES.sub(lambda found: f">{html.unescape(found[0][1:-1]).translate(_SENT)}<", whole)
 
 

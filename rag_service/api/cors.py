@@ -1,5 +1,6 @@
 """Cross-origin access: granted to the origins of living embeds, for the routes a visitor needs, and to no one else."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 
@@ -10,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rag_service.api.deps import Startup
 from rag_service.errors import RagError
 
-VISITOR_PATHS = ("/api/v1/chat", "/api/v1/conversations", "/api/v1/embeds/")
+VISITOR_PATHS = ("/api/v1/chat", "/api/v1/conversations", "/api/v1/messages/", "/api/v1/embeds/")
 REMEMBER_SECONDS = 5.0
 REMEMBER_ORIGINS = 1000
 
@@ -27,6 +28,7 @@ class EmbedOrigins:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._known: dict[str, tuple[bool, float]] = {}
+        self._asking = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         origin = Headers(scope=scope).get("origin") if scope["type"] == "http" else None
@@ -50,21 +52,27 @@ class EmbedOrigins:
         await self._app(scope, receive, send_granted)
 
     async def _allows(self, startup: Startup, origin: str) -> bool:
-        """Asked of the database at most every few seconds an origin; what a page may do is checked again with its
-        token, on every request."""
-        allowed, until = self._known.get(origin, (False, 0.0))
-        if time.monotonic() < until:
-            return allowed
+        """Asked of the database at most every few seconds an origin, and one at a time: nobody has to prove who they
+        are for it. What a page may do is checked again with its token, on every request."""
+        if (known := self._remembered(origin)) is not None:
+            return known
         if startup.services is None:
             return False
-        try:
-            allowed = await startup.services.embeds.allows(origin)
-        except RagError:
-            return False
+        async with self._asking:
+            if (known := self._remembered(origin)) is not None:
+                return known
+            try:
+                allowed = await startup.services.embeds.allows(origin)
+            except RagError:
+                return False
         if len(self._known) >= REMEMBER_ORIGINS:
             self._known.clear()
         self._known[origin] = (allowed, time.monotonic() + REMEMBER_SECONDS)
         return allowed
+
+    def _remembered(self, origin: str) -> bool | None:
+        allowed, until = self._known.get(origin, (False, 0.0))
+        return allowed if time.monotonic() < until else None
 
 
 def _grant(origin: str) -> Mapping[str, str]:

@@ -5,6 +5,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from rag_service.chat.growing import Growing
+
 _HALF_A_MARK = re.compile(r"\s*\[\d{0,3}\Z")
 
 
@@ -16,13 +18,17 @@ class Cut:
     """
 
     def __init__(self, stops: Sequence[str], limit: int | None, count: Callable[[str], int]) -> None:
-        self.text = ""
+        self._shown = Growing()
         self.reason: Literal["stop", "length"] | None = None
         self._stops = [stop for stop in stops if stop]
         self._limit = limit
         self._most = 0
         self._count = count
         self._held = ""
+
+    @property
+    def text(self) -> str:
+        return str(self._shown)
 
     def feed(self, piece: str) -> str:
         """What the piece settles."""
@@ -54,7 +60,7 @@ class Cut:
     def _show(self, text: str) -> str:
         if self._limit is not None and text:
             text = self._fitting(text, self._limit)
-        self.text += text
+        self._shown.add(text)
         return text
 
     def _fitting(self, text: str, limit: int) -> str:

@@ -144,7 +144,7 @@ class KeyService:
         """
         async with self._database.transaction() as session:
             keys = Keys(session)
-            key = await keys.locked(key_id)
+            key = await keys.locked(key_id, with_admins="expires_at" in changes)
             if "name" in changes:
                 key.name = changes["name"]
             if "knowledge_bases" in changes:
@@ -182,7 +182,7 @@ class KeyService:
             Conflict: it is the last admin key.
         """
         async with self._database.transaction() as session:
-            key = await Keys(session).locked(which)
+            key = await Keys(session).locked(which, with_admins=True)
             await Keys(session).revoke(key)
             await record(session, "key.revoked", key.id, role=key.role)
         return key

@@ -16,6 +16,9 @@ class Newest(Enum):
 
 NEWEST = Newest.NEWEST
 
+SIBLINGS = 100
+"""How many versions of a question or of an answer there may be: each is told the ids of all."""
+
 Parent = UUID | None | Newest
 
 
@@ -24,9 +27,10 @@ async def parent_of(branches: Branches, wanted: Parent) -> UUID | None:
 
     Raises:
         InvalidInput: it is no answer of the conversation.
-        Conflict: it is still being made.
+        Conflict: it is still being made, or as many questions follow it as may.
     """
     if wanted is None:
+        await _check_room(branches, None)
         return None
     if isinstance(wanted, Newest):
         newest = await branches.newest_answer()
@@ -41,6 +45,7 @@ async def parent_of(branches: Branches, wanted: Parent) -> UUID | None:
         )
     if found.state == "streaming":
         raise _under_way()
+    await _check_room(branches, found.id)
     return found.id
 
 
@@ -49,7 +54,7 @@ async def question_of(branches: Branches, message_id: UUID | None) -> Message:
 
     Raises:
         InvalidInput: it is no message of the conversation.
-        Conflict: an answer to it is being made.
+        Conflict: an answer to it is being made, or it has as many as it may.
     """
     found = await branches.find(message_id) if message_id else None
     if found is not None and found.role == "assistant" and found.parent_id is not None:
@@ -58,7 +63,17 @@ async def question_of(branches: Branches, message_id: UUID | None) -> Message:
         raise InvalidInput("regenerate_message_id is not a message of this conversation.")
     if await branches.is_being_answered(found.id):
         raise _under_way()
+    await _check_room(branches, found.id)
     return found
+
+
+async def _check_room(branches: Branches, parent_id: UUID | None) -> None:
+    if await branches.count_behind(parent_id) >= SIBLINGS:
+        raise Conflict(
+            f"There are {SIBLINGS} versions of this already, which is as many as there may be. Go on behind one of "
+            "them, or begin a new conversation.",
+            code="too_many_versions",
+        )
 
 
 def _under_way() -> Conflict:

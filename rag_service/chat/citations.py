@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rag_service.chat.events import Citation, Delta, Source
+from rag_service.chat.growing import Growing
 from rag_service.chat.support import supports
 from rag_service.knowledge.sentences import sentence_spans, words
 
@@ -32,7 +33,13 @@ class CitationStream:
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = {source.number: source for source in sources}
         self._held = ""
-        self.text = ""
+        self._said = Growing()
+        self._claimed = 0
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return str(self._said)
 
     def feed(self, token: str) -> Iterator[Delta | Citation]:
         """What the token settles."""
@@ -61,15 +68,17 @@ class CitationStream:
         if text.startswith("(") and _MARKS_AT_END.search(self.text) and not _in_code(self.text):
             text = " " + text
         if text:
-            self.text += text
+            self._said.add(text)
             yield Delta(text)
 
     def _cite(self, numbers: Sequence[int]) -> Iterator[Delta | Citation]:
-        start, end = _claim(self.text)
+        text = self.text
+        start, end = _claim(text, self._claimed)
+        self._claimed = start  # the next claim is this one, or one behind it
         for number in numbers:
             yield from self._emit(f"[{number}]")
             if start < end:
-                yield cite(self._sources[number], self.text[start:end], (start, end))
+                yield cite(self._sources[number], text[start:end], (start, end))
 
 
 def _in_code(text: str) -> bool:
@@ -79,9 +88,10 @@ def _in_code(text: str) -> bool:
     return text.rpartition("\n")[2].replace("```", "").count("`") % 2 == 1
 
 
-def _claim(text: str) -> tuple[int, int]:
-    """Where the sentence that a mark at the end of `text` belongs to begins and ends, marks around it left out."""
-    start, end = next(reversed(sentence_spans(text)), (0, 0))
+def _claim(text: str, begin: int) -> tuple[int, int]:
+    """Where the sentence that a mark at the end of `text` belongs to begins and ends, marks around it left out. At
+    `begin` a sentence begins, that one or one before it."""
+    start, end = next(reversed(sentence_spans(text, begin)), (0, 0))
     if behind := _MARKS_AT_END.search(text, start, end):
         end = behind.start()
     if before := _MARKS.match(text, start, end):

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 EXTRACTIVE = "extractive"
 
+CHARACTERS_A_TOKEN = 16
+"""More than the tokens of an answer have on average, in any language: about four in English, and one in others."""
+
 
 @dataclass
 class Completion:
@@ -35,10 +38,12 @@ class Completion:
 
 @dataclass(frozen=True)
 class ChatModel:
-    """Language models, best first. `total_seconds` is the longest that an answer may take, whoever gives it."""
+    """Language models, best first. `total_seconds` is the longest that an answer may take, whoever gives it, and
+    `longest` how many characters it may have: a model that ignores its limit of tokens is cut off there."""
 
     models: Sequence[LanguageModel]
     total_seconds: float
+    longest: int
 
     @property
     def name(self) -> str:
@@ -59,7 +64,7 @@ class ChatModel:
             ModelUnavailable: no model gave a word, or the one that did failed after it.
         """
         loop = asyncio.get_running_loop()
-        until = loop.time() + self.total_seconds
+        until, left = loop.time() + self.total_seconds, self.longest
         failure = ModelFault("The language model does not answer.", code="model_failed")
         for model in self._worth_asking(completion):
             if loop.time() >= until:
@@ -70,6 +75,14 @@ class ChatModel:
                 async with aclosing(model.stream(messages, heard, call, until)) as pieces:
                     async for text in pieces:
                         completion.model = model.name
+                        if len(text) > left:
+                            logger.warning(
+                                "a language model does not keep to its limit", extra={"model": model.name}
+                            )
+                            completion.finish_reason = "length"
+                            yield text[:left]
+                            return
+                        left -= len(text)
                         yield text
                 completion.finish_reason = heard.finish_reason
                 return
@@ -127,4 +140,4 @@ def load_chat_model(settings: Settings) -> ChatModel | None:
         )
         for name, setting in wanted
     ]
-    return ChatModel(models, settings.model_total_seconds)
+    return ChatModel(models, settings.model_total_seconds, CHARACTERS_A_TOKEN * settings.answer_tokens)

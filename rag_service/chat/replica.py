@@ -57,7 +57,8 @@ class Replica:
         await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", lock_key(self.name))
 
     async def look(self) -> None:
-        """Do what is to be done, for ever: stop runs as soon as it is told, and look for the dead every second."""
+        """Do what is to be done, for ever: stop runs as soon as it is told, and every second, as word of it may be
+        lost with a connection; and look for the dead."""
         cleaned = time.monotonic()
         while True:
             try:
@@ -82,11 +83,10 @@ class Replica:
             return
 
     async def _stop_runs(self) -> None:
-        if self._told.is_set():
-            self._told.clear()
-            async with self._database.transaction() as session:
-                for run_id in await Runs(session).to_stop(self.name):
-                    self._stop(run_id)
+        self._told.clear()
+        async with self._database.reading() as session:
+            for run_id in await Runs(session).to_stop(self.name):
+                self._stop(run_id)
 
     async def bury_the_dead(self) -> None:
         """End the runs of processes that died. Raises DatabaseUnavailable."""

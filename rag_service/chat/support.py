@@ -58,11 +58,14 @@ def unsupported(text: str, supported: Sequence[Sequence[int]]) -> list[tuple[int
 
     What leads up to something (a heading, a line that ends in a colon) and what has no words claims nothing.
     """
-    return [
-        (start, end)
-        for start, end in _sentences(text)
-        if _claims(text[start:end]) and not any(begin < end and start < behind for begin, behind in supported)
-    ]
+    waiting = sorted(map(tuple, supported), reverse=True)
+    found, reach = [], 0
+    for start, end in _sentences(text):
+        while waiting and waiting[-1][0] < end:
+            reach = max(reach, waiting.pop()[1])
+        if reach <= start and _claims(text[start:end]):
+            found.append((start, end))
+    return found
 
 
 def _sentences(text: str) -> Iterator[tuple[int, int]]:

@@ -10,6 +10,7 @@ from langchain_core.messages import BaseMessage
 
 from rag_service.chat import extractive
 from rag_service.chat.events import Citation, Delta, Event, Source, Sources
+from rag_service.chat.growing import Growing
 from rag_service.chat.support import is_claimed, unsupported
 from rag_service.chat.usage import Call, usage_of
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
@@ -23,7 +24,7 @@ class Record:
     `topics` is the end of a refusal's text: headings of documents, which are not stored with it.
     """
 
-    text: str = ""
+    said: Growing = field(default_factory=Growing)
     topics: str = ""
     sources: list[Source] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
@@ -42,11 +43,15 @@ class Record:
             case Sources(sources):
                 self.sources = list(sources)
             case Delta(text):
-                if not self.text:
+                if not self.said:
                     self.timings["first_delta"] = self.elapsed()
-                self.text += text
+                self.said.add(text)
             case Citation():
                 self.citations.append(event)
+
+    @property
+    def text(self) -> str:
+        return str(self.said)
 
     @property
     def usage(self) -> dict[str, Any]:

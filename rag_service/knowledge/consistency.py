@@ -15,6 +15,8 @@ from rag_service.db.repositories.consistency import Consistency
 from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 PAGE = 1000
+LISTED = 10_000
+"""Ids that an index is asked for at once: it counts its way to a page anew each time, and they are small."""
 EXAMPLES = 5
 NEIGHBOURS = 10
 EQUAL = 1e-3
@@ -98,7 +100,7 @@ class Comparison:
         """Entries of the collection that belong to no chunk that is, or is about to be, readable."""
         found = Difference()
         offset = 0
-        while page := await self._vectors.ids(self.collection, offset=offset, limit=PAGE):
+        while page := await self._vectors.ids(self.collection, offset=offset, limit=LISTED):
             async with self._database.transaction() as session:
                 unwanted = await Consistency(session).stale(self._knowledge_base_id, self.collection, page)
             if mend:

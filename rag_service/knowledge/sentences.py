@@ -36,13 +36,13 @@ _BOUNDARY = regex.compile(
 _NUMBER = regex.compile(r"\(?\d{1,3}[.)]")
 
 
-def sentence_spans(text: str) -> list[tuple[int, int]]:
-    """The [start, end) characters of each sentence, white space trimmed; together they hold all of the text.
+def sentence_spans(text: str, begin: int = 0) -> list[tuple[int, int]]:
+    """The [start, end) characters of each sentence from `begin` on, white space trimmed; together they hold all of it.
 
     A blank line, a heading, a list item and a table row end a sentence as a full stop does.
     """
-    cuts = [0]
-    for match in _BOUNDARY.finditer(text):
+    cuts = [begin]
+    for match in _BOUNDARY.finditer(text, begin):
         cuts += match.span() if match["line"] else [match.end()]
     cuts.append(len(text))
     spans: list[tuple[int, int]] = []

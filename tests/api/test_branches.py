@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from rag_service.chat.branches import SIBLINGS
 from rag_service.testing.model_server import ModelServer, Reply
 from tests.api.conftest import Guest
 from tests.api.support import check_problem, live_frames, messages, whole
@@ -46,6 +48,31 @@ async def branched(http: httpx.AsyncClient) -> tuple[str, list[dict[str, Any]]]:
     worded = {"conversation_id": conversation, "parent_message_id": turns[2]["message_id"]}
     turns.append(await whole(http, "Question 4, worded anew: what is it made of?", **worded))
     return conversation, turns
+
+
+async def test_one_place_of_a_conversation_has_so_many_versions_and_no_more(
+    quoting: Server, guest: Guest
+) -> None:
+    """Each names all others: of thousands an export would fill the memory."""
+    caller = await guest(quoting)
+    turn = await whole(caller, QUESTION)
+    mine = {"conversation_id": turn["conversation_id"], "stream": False}
+    path = f"/api/v1/conversations/{turn['conversation_id']}/messages"
+    question, answer = (await caller.get(path)).json()["items"]
+    copies = text(
+        "INSERT INTO messages (id, conversation_id, parent_id, role, state, content, sources, citations, prompts, "
+        "usage, timings) SELECT gen_random_uuid(), conversation_id, parent_id, role, state, content, sources, "
+        "citations, prompts, usage, timings FROM messages, generate_series(1, :more) WHERE id = :id"
+    )
+    for message, asked in (
+        (answer, {"regenerate_message_id": answer["id"]}),
+        (question, {"message": QUESTION, "parent_message_id": None}),
+    ):
+        async with quoting.services.database.transaction() as session:
+            await session.execute(copies, {"id": message["id"], "more": SIBLINGS - 2})
+        assert (await caller.post("/api/v1/chat", json={**asked, **mine})).status_code == 200
+        full = await caller.post("/api/v1/chat", json={**asked, **mine})
+        check_problem(full, 409, "too_many_versions")
 
 
 async def test_five_turns_branched_twice_are_all_kept_and_exported(quoting: Server, guest: Guest) -> None:

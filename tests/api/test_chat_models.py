@@ -72,6 +72,23 @@ async def test_a_turn_that_is_stopped_tells_what_it_used(
     assert usage["input_tokens"] > 100 and usage["output_tokens"] > 0
 
 
+async def test_a_model_that_ignores_its_limit_of_tokens_is_cut_off(
+    serve: Serve, model_server: ModelServer
+) -> None:
+    async with serve(
+        chat_model="openai:test-model", openai_base_url=model_server.base_url, answer_tokens=20
+    ) as server:
+        await server.upload(MOON)
+        model_server.reply(Reply("Basalt [1]. " + "And so on. " * 2000))
+        turn = await stream(server.http, QUESTION)
+        assert turn.end.name == "done" and turn.end.data["finish_reason"] == "length"
+        assert 300 < len(turn.text) <= 20 * 16 and turn.text.startswith("Basalt [1]. And so on.")
+        kept = await stored(server.http, turn.start)
+        assert (kept["state"], kept["finish_reason"]) == ("complete", "length")
+        assert kept["usage"]["estimated"] and kept["usage"]["output_tokens"] > 0
+        assert turn.citations and model_server.open_streams == 0
+
+
 async def test_a_question_that_says_enough_is_not_rewritten(
     generating: Server, model_server: ModelServer
 ) -> None:

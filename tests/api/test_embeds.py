@@ -122,6 +122,7 @@ async def test_preflights_are_granted_to_allowed_origins_on_visitors_routes_alon
         return "access-control-allow-origin" in answer.headers
 
     assert await granted("/api/v1/chat", ORIGIN)
+    assert await granted("/api/v1/messages/6f9619ff-8b86-d011-b42d-00c04fc964ff/feedback", ORIGIN)
     assert not await granted("/api/v1/chat", "https://evil.example")
     assert not await granted("/api/v1/knowledge-bases", ORIGIN)
 

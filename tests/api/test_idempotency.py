@@ -6,7 +6,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import select, text
 
+from rag_service.db.models import IdempotencyKey
+from rag_service.db.repositories.idempotency import forget_old
 from tests.api.conftest import NewBase
 from tests.api.support import check_problem
 from tests.api.test_uploads import PATH, blobs, documents
@@ -127,3 +130,20 @@ async def test_a_key_that_is_none_is_refused(quoting: Server, value: str) -> Non
     body = {"slug": "never-made", "name": "x"}
     answer = await quoting.http.post(BASES, json=body, headers={"Idempotency-Key": value})
     check_problem(answer, 422, "invalid_input")
+
+
+async def test_a_key_counts_for_a_day_and_is_then_as_good_as_new(quoting: Server, new_base: NewBase) -> None:
+    slug, headers = await new_base(quoting), key()
+    age = text(
+        "UPDATE idempotency_keys SET created_at = now() - make_interval(hours => :hours) WHERE key = :key"
+    )
+    assert (await send(quoting, slug, headers, "First.")).status_code == 202
+    for hours, status in ((23, 422), (25, 202)):
+        async with quoting.services.database.transaction() as session:
+            await session.execute(age, {"hours": hours, "key": headers["Idempotency-Key"]})
+        assert (await send(quoting, slug, headers, "Second.")).status_code == status
+    async with quoting.services.database.transaction() as session:
+        await session.execute(age, {"hours": 25, "key": headers["Idempotency-Key"]})
+        await forget_old(session)
+        left = select(IdempotencyKey).where(IdempotencyKey.key == headers["Idempotency-Key"])
+        assert await session.scalar(left) is None

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from rag_service.api import watching
 from rag_service.db.models import StoredRun
@@ -147,6 +147,28 @@ async def test_the_last_admin_key_cannot_be_lost(server: Server) -> None:
     # Each revokes the other's: one is too late, as an admin's key or as the last one.
     assert sorted(answer.status_code for answer in answers)[0] == 204
     assert sorted(answer.status_code for answer in answers)[1] in (401, 409)
+
+
+async def test_admins_who_revoke_two_keys_at_once_do_not_wait_for_each_other_for_ever(server: Server) -> None:
+    made = [await make(server, role="admin") for _ in range(2)]
+    database = server.services.database
+
+    async def both_wait() -> bool:
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        async with database.transaction() as session:
+            return bool(await session.scalar(text(waiting)) == 2)
+
+    async with (
+        asyncio.TaskGroup() as tasks,
+        database.transaction() as session,
+    ):  # both are at it at the same moment, held up by the oldest key
+        await session.execute(text("SELECT id FROM api_keys ORDER BY id LIMIT 1 FOR UPDATE"))
+        revoking = [tasks.create_task(server.http.delete(f"/api/v1/keys/{one['id']}")) for one in made]
+        await until(both_wait)
+    assert [(await answer).status_code for answer in revoking] == [204, 204]
 
 
 @pytest.mark.parametrize("by", ["key", "embed", "expiry"])

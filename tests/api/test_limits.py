@@ -94,6 +94,11 @@ async def test_an_address_is_the_one_that_a_trusted_proxy_gave(serve: Serve) -> 
         # Of IPv6 a network is one place: whoever has one address there has all of them.
         assert [await code(f"2001:db8:1:2::{n}") for n in range(3)][-1] == "rate_limited"
         assert await code("2001:db8:1:3::1") == "unauthenticated"
+        # One that lets through whatever it is given keeps no admin from what is written down.
+        made = await server.http.post(
+            "/api/v1/keys", json={"name": "a key"}, headers={"X-Forwarded-For": "x" * 300}
+        )
+        assert made.status_code == 201, made.text
 
 
 async def test_a_visitor_who_is_always_new_is_stopped_by_the_address(

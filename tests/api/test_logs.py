@@ -67,3 +67,12 @@ async def test_a_request_is_found_in_the_log_by_its_id(
     found = vars(record)
     assert (found["method"], found["path"], found["status"]) == ("GET", "/api/v1/nothing", 404)
     assert found["milliseconds"] >= 0
+
+
+async def test_whom_an_admin_erases_is_not_in_the_log(
+    quoting: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "rag_service")
+    answer = await quoting.http.delete("/api/v1/people/embed:emb_x:user:xylophone@example.org/and/more")
+    assert answer.status_code == 200, answer.text
+    assert "/api/v1/people/" in logged(caplog) and "xylophone" not in logged(caplog)

@@ -7,7 +7,7 @@ from rag_service.chat.replica import KEEP
 from rag_service.db.repositories.runs import Runs
 from rag_service.testing.model_server import ModelServer, Reply
 from tests.api.conftest import NewBase
-from tests.api.support import check_problem, stored, stream
+from tests.api.support import check_problem, frames_of, stored, stream, turn_of
 from tests.api.test_runs import QUESTION, Pair, resumed, sql
 
 EVENTS = "SELECT count(*) FROM run_events WHERE run_id = :id"
@@ -29,6 +29,23 @@ async def test_the_events_of_a_turn_go_with_an_erased_document(
     assert await sql(server, EVENTS, id=other.start["run_id"]) > 0
     gone = await pair[1].http.get(f"/api/v1/chat/{quoting.start['run_id']}/events")
     check_problem(gone, 404, "run_not_found")
+
+
+async def test_a_turn_is_not_told_again_once_its_knowledge_base_is_deleted(
+    pair: Pair, new_base: NewBase
+) -> None:
+    server, slug = pair[0], await new_base(pair[0])
+    await server.upload(("owls.md", "# Owls\n\nOwls hunt at midnight."), slug=slug)
+    key = {"Idempotency-Key": f"owls-{slug}"}
+    asked = {"message": "When do owls hunt?", "knowledge_base": slug}
+    turn = turn_of(frames_of((await server.http.post("/api/v1/chat", json=asked, headers=key)).text))
+    assert turn.citations
+    assert (await server.http.delete(f"/api/v1/knowledge-bases/{slug}")).status_code == 204
+    for one in pair:
+        gone = await one.http.get(f"/api/v1/chat/{turn.start['run_id']}/events")
+        check_problem(gone, 404, "run_not_found")
+        again = await one.http.post("/api/v1/chat", json=asked, headers=key)
+        check_problem(again, 404, "message_not_found")
 
 
 async def test_a_turn_is_told_again_for_an_hour(pair: Pair) -> None:

@@ -1,6 +1,7 @@
 """Turns that are taken up again: on the server that makes them and on another, by their caller alone, once a key."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
@@ -110,6 +111,23 @@ async def test_a_turn_is_stopped_on_any_server_within_a_second(pair: Pair, model
     kept = await stored(pair[1].http, frames[0].data)
     assert (kept["state"], kept["content"]) == ("stopped", turn_of(frames).text)
     check_problem(await pair[1].http.post(path), 404, "run_not_found")
+
+
+async def test_a_stop_is_heard_though_the_word_of_it_was_lost(pair: Pair, model_server: ModelServer) -> None:
+    model_server.reply(ENDLESS)
+    seen = await leave_after(pair[0].http, "delta")
+    async with aclosing(live_run(pair[0], seen[0].data["run_id"])) as frames:
+        await anext(frames)
+        await sql(pair[1], "UPDATE runs SET stop_requested = true WHERE id = :id", id=seen[0].data["run_id"])
+        await model_server.wait_for(lambda: model_server.open_streams == 0, 5)
+        assert [frame.name async for frame in frames][-1] == "done"
+
+
+async def live_run(server: Server, run_id: str) -> AsyncGenerator[Frame, None]:
+    """A turn under way, followed from its beginning."""
+    async with server.http.stream("GET", f"/api/v1/chat/{run_id}/events") as answer:
+        async for frame in live_frames(answer):
+            yield frame
 
 
 CUT = (

@@ -41,7 +41,7 @@ async def record(
             target_id=str(target_id),
             knowledge_base=slug if knowledge_base_id else None,
             request_id=acting.request_id,
-            ip=acting.ip,
+            ip=acting.ip[:64],  # a proxy may be made to pass on whatever it is given
             details=details,
         )
     )

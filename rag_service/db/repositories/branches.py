@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, literal, or_, select
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.selectable import CTE
 
@@ -38,6 +38,11 @@ class Branches:
             select(Message.id).where(Message.parent_id == question_id, Message.state == "streaming").limit(1)
         )
         return found is not None
+
+    async def count_behind(self, parent_id: UUID | None) -> int:
+        """How many messages follow this one, or, with None, how many begin the conversation."""
+        counted = select(func.count()).select_from(Message).where(self._mine)
+        return await self._session.scalar(counted.where(Message.parent_id == parent_id)) or 0
 
     async def leaf(self, below: UUID | None = None) -> UUID | None:
         """The newest message; with `below` the newest of those that hang on that message, itself included.

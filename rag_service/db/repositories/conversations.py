@@ -135,11 +135,16 @@ class Conversations:
         await self._session.delete(await self.get(conversation_id))
 
     async def message(self, message_id: UUID) -> Message:
-        """Raises NotFound where there is none, or its conversation is foreign."""
+        """Raises NotFound where there is none, its conversation is foreign, or its knowledge base was deleted."""
         found = await self._session.scalar(
             select(Message)
             .join(Conversation, Conversation.id == Message.conversation_id)
-            .where(Message.id == message_id, Conversation.owner == self._owner)
+            .join(KnowledgeBase, KnowledgeBase.id == Conversation.knowledge_base_id)
+            .where(
+                Message.id == message_id,
+                Conversation.owner == self._owner,
+                KnowledgeBase.deleted_at.is_(None),
+            )
         )
         if found is None:
             raise no_such_message()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,7 +14,6 @@ from rag_service.db.models import IdempotencyKey
 from rag_service.errors import InvalidInput
 
 KEEP = timedelta(hours=24)
-CLEAN_AT_ONCE = 100
 
 Answer = dict[str, Any]
 
@@ -78,11 +77,15 @@ class _Keys:
 
     async def claim(self, request_hash: str) -> Answer | None:
         """The first one's answer; None where this is the first."""
-        await self._forget_old()
+        anew = {"request_hash": request_hash, "response": None, "created_at": func.now()}
         claimed = await self._session.scalar(
             insert(IdempotencyKey)
             .values(**self._values, request_hash=request_hash)
-            .on_conflict_do_nothing()
+            .on_conflict_do_update(
+                index_elements=["owner", "key"],
+                set_=anew,
+                where=IdempotencyKey.created_at < func.now() - KEEP,
+            )
             .returning(IdempotencyKey.key)
         )
         if claimed is not None:
@@ -98,12 +101,7 @@ class _Keys:
     async def keep(self, answer: Answer) -> None:
         await self._session.execute(update(IdempotencyKey).where(self._mine).values(response=answer))
 
-    async def _forget_old(self) -> None:
-        key = tuple_(IdempotencyKey.owner, IdempotencyKey.key)
-        old = (
-            select(IdempotencyKey.owner, IdempotencyKey.key)
-            .where(IdempotencyKey.created_at < func.now() - KEEP)
-            .limit(CLEAN_AT_ONCE)
-            .with_for_update(skip_locked=True)
-        )
-        await self._session.execute(delete(IdempotencyKey).where(key.in_(old)))
+
+async def forget_old(session: AsyncSession) -> None:
+    """Remove the keys that count no more. It looks through all of them: not to be done with each request."""
+    await session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < func.now() - KEEP))

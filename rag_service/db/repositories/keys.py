@@ -58,19 +58,22 @@ class Keys:
         await self._session.flush()
         return key
 
-    async def locked(self, which: UUID | str) -> ApiKey:
-        """The key of that id or prefix, which nobody else changes until the transaction ends.
+    async def locked(self, which: UUID | str, *, with_admins: bool = False) -> ApiKey:
+        """The key of that id or prefix, which nobody else changes until the transaction ends; `with_admins` nor any of
+        the admin keys that last, in one order: two that revoke each other's take turns.
 
         Raises:
             NotFound: there is none, or it was revoked.
         """
         is_it = ApiKey.id == which if isinstance(which, UUID) else ApiKey.prefix == which
-        key = await self._session.scalar(
-            select(ApiKey).where(is_it, ApiKey.revoked_at.is_(None)).with_for_update()
+        wanted = is_it | _IS_LASTING_ADMIN if with_admins else is_it
+        keys = await self._session.scalars(
+            select(ApiKey).where(wanted, ApiKey.revoked_at.is_(None)).order_by(ApiKey.id).with_for_update()
         )
-        if key is None:
-            raise NotFound(f"There is no living key {str(which)!r}.", code="key_not_found")
-        return key
+        for key in keys:
+            if which in (key.id, key.prefix):
+                return key
+        raise NotFound(f"There is no living key {str(which)!r}.", code="key_not_found")
 
     async def touch(self, key_id: UUID) -> None:
         """Note that a key was used now."""
@@ -110,11 +113,8 @@ class Keys:
         key.revoked_at = await self._session.scalar(select(func.now()))
 
     async def refuse_if_last_admin(self, key: ApiKey) -> None:
-        """Raises Conflict where without this key no admin key would be left that lasts."""
-        # Locked, in one order: two that revoke each other's take turns.
-        lasting = await self._session.scalars(
-            select(ApiKey.id).where(_IS_LASTING_ADMIN).order_by(ApiKey.id).with_for_update()
-        )
+        """Raises Conflict where without this key, `locked` with the admins', no admin key would be left that lasts."""
+        lasting = await self._session.scalars(select(ApiKey.id).where(_IS_LASTING_ADMIN))
         if key.role == "admin" and not set(lasting) - {key.id}:
             raise Conflict(
                 "This is the last admin key without an end: nobody could make another. Make one first, with "

@@ -9,7 +9,7 @@ from sqlalchemy import Integer, Uuid, delete, func, literal, select, text, updat
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag_service.db.models import Conversation, StoredEvents, StoredRun
+from rag_service.db.models import Conversation, KnowledgeBase, StoredEvents, StoredRun
 
 STOP_CHANNEL = "run_stop"
 CLEAN_AT_ONCE = 1000
@@ -52,13 +52,13 @@ class Runs:
         self._session.add(run)
 
     async def get(self, run_id: UUID, owner: str) -> StoredRun | None:
-        """A run of this caller's; None where there is none, be it another's."""
+        """A run of this caller's; None where there is none, it is another's, or its knowledge base was deleted."""
         return await self._session.scalar(
             select(StoredRun)
-            .join(
-                Conversation, Conversation.id == StoredRun.conversation_id
-            )  # which is in the caller's scope
-            .where(StoredRun.id == run_id, StoredRun.owner == owner)
+            # Both are in the caller's scope.
+            .join(Conversation, Conversation.id == StoredRun.conversation_id)
+            .join(KnowledgeBase, KnowledgeBase.id == Conversation.knowledge_base_id)
+            .where(StoredRun.id == run_id, StoredRun.owner == owner, KnowledgeBase.deleted_at.is_(None))
         )
 
     async def store(self, batches: Sequence[Batch]) -> None:

@@ -20,6 +20,7 @@ export class VisitorSession implements Credential {
   #endsAt = 0;
   #pending: Promise<string> | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
 
   constructor(
     readonly origin: string,
@@ -40,8 +41,9 @@ export class VisitorSession implements Credential {
     return this.#pending;
   }
 
-  /** Stop renewing. */
+  /** Stop renewing, for good. */
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
   }
 
@@ -63,7 +65,8 @@ export class VisitorSession implements Credential {
     const life = granted.expires_in * 1000;
     this.#endsAt = Date.now() + life - Math.min(5000, life / 10);
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.renew().catch(() => undefined), life * RENEW_AT);
+    if (!this.#isClosed)
+      this.#timer = setTimeout(() => void this.renew().catch(() => undefined), life * RENEW_AT);
     return granted.token;
   }
 

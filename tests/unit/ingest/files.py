@@ -7,6 +7,10 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import docx
 import openpyxl
 import pptx
+import pptx.chart.chart
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
+from docx.oxml import parse_xml
 from fpdf import FPDF
 from fpdf.encryption import StandardSecurityHandler
 from PIL import Image, ImageDraw, ImageFont
@@ -133,3 +137,46 @@ def saved(document: object) -> bytes:
     file = BytesIO()
     document.save(file)  # type: ignore[attr-defined]
     return file.getvalue()
+
+
+def word_with_chart(drawn: pptx.chart.chart.Chart, before: str, behind: str) -> bytes:
+    """A chart as PowerPoint makes it, in a Word file, in the first of two paragraphs; the second is a table."""
+    document = docx.Document()
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/chart"
+    content = "application/vnd.openxmlformats-officedocument.drawingml.chart+xml"
+    part = Part(PackURI("/word/charts/chart1.xml"), content, drawn.part.blob, document.part.package)
+    run = document.add_paragraph(before).add_run()
+    run._r.append(
+        parse_xml(
+            '<w:drawing xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" '
+            'xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart" '
+            'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships">'
+            f'<c:chart r:id="{document.part.relate_to(part, kind)}"/></w:drawing>'
+        )
+    )
+    document.add_table(rows=1, cols=1).cell(0, 0).text = behind
+    sorted_by_name = BytesIO()  # what refers to charts then lies before the text
+    with ZipFile(BytesIO(saved(document))) as old, ZipFile(sorted_by_name, "w") as new:
+        for name in sorted(old.namelist()):
+            new.writestr(name, old.read(name))
+    return sorted_by_name.getvalue()
+
+
+def epub(body: str) -> bytes:
+    """A book of one chapter."""
+    container = (
+        '<container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+        '<rootfile full-path="book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>'
+    )
+    package = (
+        '<package xmlns="http://www.idpf.org/2007/opf" version="2.0"><metadata/><manifest>'
+        '<item id="one" href="one.html" media-type="application/xhtml+xml"/></manifest>'
+        '<spine><itemref idref="one"/></spine></package>'
+    )
+    book = BytesIO()
+    with ZipFile(book, "w") as archive:
+        archive.writestr("mimetype", "application/epub+zip")
+        archive.writestr("META-INF/container.xml", container)
+        archive.writestr("book.opf", package)
+        archive.writestr("one.html", f'<html xmlns="http://www.w3.org/1999/xhtml"><body>{body}</body></html>')
+    return book.getvalue()

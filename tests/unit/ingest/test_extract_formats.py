@@ -1,9 +1,14 @@
 """Every kind of file that we promise to read: its text, its structure, its title, its pages."""
 
+import io
+from zipfile import ZipFile
+
 import docx
 import pptx
 import pytest
 from docx.enum.style import WD_STYLE_TYPE
+from docx.oxml import OxmlElement
+from docx.oxml.ns import qn
 from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
@@ -228,6 +233,23 @@ def test_a_title_that_the_heads_of_later_pages_repeat_stays(read: Read) -> None:
     assert said.count("Summaries of Logs") == 1 and found.title == "Summaries of Logs"
 
 
+def test_a_damaged_chart_does_not_cost_a_slide_its_notes(read: Read) -> None:
+    presentation = pptx.Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[5])
+    drawn = CategoryChartData()
+    drawn.categories = ["East"]
+    drawn.add_series("2024", (1,))
+    slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, Inches(1), Inches(1), Inches(5), Inches(4), drawn)
+    slide.notes_slide.notes_text_frame.text = "Say it slowly."
+    sound, damaged = io.BytesIO(files.saved(presentation)), io.BytesIO()
+    with ZipFile(sound) as old, ZipFile(damaged, "w") as new:
+        for item in old.infolist():
+            content = old.read(item)
+            is_chart = item.filename.startswith("ppt/charts/chart")
+            new.writestr(item, content.replace(b'idx="0"', b'idx="x"') if is_chart else content)
+    assert "Notes: Say it slowly." in read("sales.pptx", damaged.getvalue()).text
+
+
 def test_what_a_chart_draws_is_a_table_below_its_slide(read: Read) -> None:
     presentation = pptx.Presentation()
     slide = presentation.slides.add_slide(presentation.slide_layouts[5])
@@ -251,3 +273,28 @@ def test_what_a_chart_draws_is_a_table_below_its_slide(read: Read) -> None:
         "Notes: Say it slowly."
     ).replace("|  |", "| |")
     assert {block.page for block in found.blocks} == {1}
+
+    found = read("sales.docx", files.word_with_chart(drawn, "In R&D, they grew.", "behind"))
+    assert found.text.strip().replace("|  |", "| |") == (
+        "In R&D, they grew.\n\nChart: Share by region\n\n| | 2024 | 2025 |\n| --- | --- | --- |\n"
+        "| East \\| North | 25% | 50% |\n| চট্টগ্রাম | | 13% |\n\n| behind |\n| --- |"
+    )
+
+
+def test_a_row_that_begins_further_right_keeps_its_values_below_their_headers(read: Read) -> None:
+    document = docx.Document()
+    table = document.add_table(rows=2, cols=3)
+    for cell, text in zip(table.row_cells(0), ("City", "Euro", "Day"), strict=True):
+        cell.text = text
+    row = table.rows[1]._tr
+    row.remove(row.tc_lst[0])
+    row.get_or_add_trPr().append(OxmlElement("w:gridBefore", {qn("w:val"): "1"}))
+    row.tc_lst[0].p_lst[0].add_r().text = "25"
+    assert "| | 25 | |" in read("prices.docx", files.saved(document)).text
+
+
+def test_a_book_s_links_from_chapter_to_chapter_are_their_words(read: Read) -> None:
+    book = files.epub(
+        '<p>See <a href="two.html#rinks">Rinks</a> and <a href="https://a.example/">more</a>.</p>'
+    )
+    assert read("sports.epub", book).text.strip() == "See Rinks and [more](https://a.example/)."

@@ -44,6 +44,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # What limits these is about to be forgotten: none may come to do more than it was made for.
+    op.execute(
+        "UPDATE api_keys SET revoked_at = now() "
+        "WHERE revoked_at IS NULL AND (cardinality(scope) > 0 OR expires_at IS NOT NULL)"
+    )
+    op.execute("UPDATE embeds SET revoked_at = now() WHERE revoked_at IS NULL AND require_identity")
     op.drop_table("audit_log")
     for column in (
         "require_identity",

@@ -8,7 +8,7 @@ import { define } from "../define";
 import { shared } from "../theme";
 import type { AdminApi } from "./client";
 import { day } from "./format";
-import { fetchPages, type Listed, Load, showMore } from "./load";
+import { Pages } from "./load";
 import { consoleStyles } from "./styles";
 import { tableStyles } from "./table-styles";
 import type { AuditEntry } from "./types";
@@ -19,8 +19,7 @@ export class Audit extends LitElement {
 
   @property({ attribute: false }) api!: AdminApi;
 
-  #wanted = 1;
-  readonly #list = new Load(this, () => fetchPages((cursor) => this.api.audit(cursor), this.#wanted));
+  readonly #list = new Pages(this, (cursor) => this.api.audit(cursor));
 
   override render() {
     return html`
@@ -30,36 +29,30 @@ export class Audit extends LitElement {
           <p>What was changed, and with which key. Nobody can alter it here.</p>
         </div>
       </div>
-      ${this.#list.view((listed) => this.#table(listed))}
+      ${this.#list.view(table)}
     `;
   }
+}
 
-  #table({ items, next }: Listed<AuditEntry>): TemplateResult {
-    return html`
-      <div class="table">
-        <table role="table" aria-label="Audit log">
-          <thead role="rowgroup">
-            <tr role="row">
-              <th role="columnheader" scope="col">What</th>
-              <th role="columnheader" scope="col">Knowledge base</th>
-              <th role="columnheader" scope="col">Who</th>
-              <th role="columnheader" scope="col">From</th>
-              <th role="columnheader" scope="col">When</th>
-            </tr>
-          </thead>
-          <tbody role="rowgroup">
-            ${repeat(items, ({ id }) => id, row)}
-          </tbody>
-        </table>
-      </div>
-      ${showMore(next, () => this.#more(items.length))}
-    `;
-  }
-
-  async #more(there: number) {
-    this.#wanted = there + 1;
-    await this.#list.run();
-  }
+function table(items: readonly AuditEntry[]): TemplateResult {
+  return html`
+    <div class="table">
+      <table role="table" aria-label="Audit log">
+        <thead role="rowgroup">
+          <tr role="row">
+            <th role="columnheader" scope="col">What</th>
+            <th role="columnheader" scope="col">Knowledge base</th>
+            <th role="columnheader" scope="col">Who</th>
+            <th role="columnheader" scope="col">From</th>
+            <th role="columnheader" scope="col">When</th>
+          </tr>
+        </thead>
+        <tbody role="rowgroup">
+          ${repeat(items, ({ id }) => id, row)}
+        </tbody>
+      </table>
+    </div>
+  `;
 }
 
 function row(entry: AuditEntry): TemplateResult {

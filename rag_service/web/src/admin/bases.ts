@@ -1,15 +1,16 @@
 /** The knowledge bases: a card each, and a form for a new one. */
 
-import { css, html, LitElement, nothing } from "lit";
-import { property, query, state } from "lit/decorators.js";
+import { css, html, LitElement } from "lit";
+import { property, query } from "lit/decorators.js";
 
 import { define } from "../define";
-import { booksIcon, plusIcon } from "../icons";
+import { booksIcon } from "../icons";
 import { shared } from "../theme";
 import type { AdminApi } from "./client";
+import { Creating } from "./creating";
 import { NoticeEvent } from "./events";
 import { count, day } from "./format";
-import { failure, Load } from "./load";
+import { Load } from "./load";
 import { href } from "./router";
 import { consoleStyles } from "./styles";
 import type { KnowledgeBase } from "./types";
@@ -64,15 +65,11 @@ export class Bases extends LitElement {
 
   @property({ attribute: false }) api!: AdminApi;
 
-  @state() private creating = false;
-  @state() private saving = false;
-  @state() private error: unknown;
-
   @query("#name") private nameInput!: HTMLInputElement;
   @query("#slug") private slugInput!: HTMLInputElement;
 
   readonly #list = new Load(this, () => this.api.knowledgeBases());
-  #slugIsTheirs = false;
+  readonly #creating = new Creating(this, "knowledge base", () => this.#create());
 
   override render() {
     return html`
@@ -81,13 +78,9 @@ export class Bases extends LitElement {
           <h1 tabindex="-1">Knowledge bases</h1>
           <p>Each question is asked of one of them.</p>
         </div>
-        ${
-          this.creating
-            ? nothing
-            : html`<button type="button" class="button primary" @click=${this.#start}>${plusIcon} New knowledge base</button>`
-        }
+        ${this.#creating.button()}
       </div>
-      ${this.creating ? this.#form() : nothing}
+      ${this.#creating.form(() => this.#fields())}
       ${this.#list.view(({ items }) =>
         items.length > 0
           ? html`<ul>
@@ -109,10 +102,8 @@ export class Bases extends LitElement {
     </li>`;
   }
 
-  #form() {
-    return html`<form class="card create" aria-label="New knowledge base" @submit=${this.#onSubmit}>
-      <h2>New knowledge base</h2>
-      <div class="row">
+  #fields() {
+    return html`<div class="row">
         <label>
           Name
           <input id="name" required maxlength="200" autocomplete="off" @input=${this.#suggest} />
@@ -135,34 +126,16 @@ export class Bases extends LitElement {
           </label>
           <span id="slug-hint" class="hint">Stands in addresses and in the API, and cannot be changed: small letters, digits, hyphens.</span>
         </div>
-      </div>
-      ${this.error === undefined ? nothing : failure(this.error)}
-      <div class="actions">
-        <button type="submit" class="button primary" ?disabled=${this.saving}>Create</button>
-        <button type="button" class="button" @click=${this.#cancel}>Cancel</button>
-      </div>
-    </form>`;
-  }
-
-  async #start() {
-    this.creating = true;
-    this.error = undefined;
-    this.#slugIsTheirs = false;
-    await this.updateComplete;
-    this.nameInput.focus();
-  }
-
-  #cancel() {
-    this.creating = false;
+      </div>`;
   }
 
   #onSlug() {
-    this.#slugIsTheirs = this.slugInput.value !== "";
+    this.slugInput.toggleAttribute("data-theirs", this.slugInput.value !== "");
   }
 
   /** A short name made of the name, for as long as nobody wrote another. */
   #suggest() {
-    if (this.#slugIsTheirs) return;
+    if (this.slugInput.hasAttribute("data-theirs")) return;
     const plain = this.nameInput.value.normalize("NFKD").toLowerCase().replace(/\p{M}/gu, "");
     this.slugInput.value = plain
       .replace(/[^a-z0-9]+/g, "-")
@@ -170,17 +143,9 @@ export class Bases extends LitElement {
       .replace(/^-+|-+$/g, "");
   }
 
-  async #onSubmit(event: Event) {
-    event.preventDefault();
-    this.saving = true;
-    try {
-      const made = await this.api.createKnowledgeBase(this.slugInput.value, this.nameInput.value);
-      this.dispatchEvent(new NoticeEvent(`“${made.name}” is there. Now upload documents into it.`));
-      location.hash = href({ at: "documents", slug: made.slug });
-    } catch (error) {
-      this.error = error;
-    } finally {
-      this.saving = false;
-    }
+  async #create() {
+    const made = await this.api.createKnowledgeBase(this.slugInput.value, this.nameInput.value);
+    this.dispatchEvent(new NoticeEvent(`“${made.name}” is there. Now upload documents into it.`));
+    location.hash = href({ at: "documents", slug: made.slug });
   }
 }

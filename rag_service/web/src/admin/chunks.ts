@@ -8,7 +8,7 @@ import { backIcon } from "../icons";
 import { shared } from "../theme";
 import type { AdminApi } from "./client";
 import { bytes, count } from "./format";
-import { fetchPages, Load, showMore } from "./load";
+import { Load, Pages } from "./load";
 import { href } from "./router";
 import { consoleStyles } from "./styles";
 import type { Chunk, DocumentRow } from "./types";
@@ -59,22 +59,18 @@ export class Chunks extends LitElement {
   @property() slug = "";
   @property() documentId = "";
 
-  #wanted = 1;
   readonly #document = new Load(this, () => this.api.document(this.documentId));
-  readonly #chunks = new Load(this, () =>
-    fetchPages((cursor) => this.api.chunks(this.documentId, cursor), this.#wanted),
-  );
+  readonly #chunks = new Pages(this, (cursor) => this.api.chunks(this.documentId, cursor));
 
   override render() {
     return html`
       <a class="back" href=${href({ at: "documents", slug: this.slug })}>${backIcon} Documents</a>
       ${this.#document.error === undefined ? this.#heading(this.#document.value) : nothing}
       ${this.#chunks.view(
-        ({ items, next }) => html`
+        (items) => html`
           <ol>
             ${items.map((chunk) => this.#chunk(chunk))}
           </ol>
-          ${showMore(next, () => this.#more(items.length))}
         `,
       )}
     `;
@@ -109,11 +105,6 @@ export class Chunks extends LitElement {
       ${chunk.context ? html`<p class="context" dir="auto">${chunk.context}</p>` : nothing}
       <p class="text" dir="auto">${chunk.text}</p>
     </li>`;
-  }
-
-  async #more(there: number) {
-    this.#wanted = there + 1;
-    await this.#chunks.run();
   }
 }
 

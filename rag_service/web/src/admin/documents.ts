@@ -14,7 +14,7 @@ import type { ConfirmDialog } from "./confirm";
 import { NoticeEvent } from "./events";
 import { bytes, count, day } from "./format";
 import { earlierEnds, type Order, orderFor } from "./jobs";
-import { fetchPages, type Listed, Load, showMore } from "./load";
+import { Pages } from "./load";
 import { href } from "./router";
 import { consoleStyles } from "./styles";
 import { tableStyles } from "./table-styles";
@@ -68,11 +68,8 @@ export class Documents extends LitElement {
 
   @query("rag-confirm") private confirmation!: ConfirmDialog;
 
-  #wanted = 1;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #list = new Load(this, () =>
-    fetchPages((cursor) => this.api.documents(this.slug, cursor), this.#wanted),
-  );
+  readonly #list = new Pages(this, (cursor) => this.api.documents(this.slug, cursor));
 
   override connectedCallback() {
     super.connectedCallback();
@@ -88,7 +85,7 @@ export class Documents extends LitElement {
   override updated() {
     // What somebody else uploaded is being read too: look again for as long as something is.
     clearTimeout(this.#timer);
-    if (this.#list.value?.items.some(({ state }) => state === "pending")) {
+    if (this.#list.items.some(({ state }) => state === "pending")) {
       this.#timer = setTimeout(this.#reload, LOOK_AGAIN);
     }
   }
@@ -97,12 +94,12 @@ export class Documents extends LitElement {
     return html`
       <rag-base-heading .api=${this.api} slug=${this.slug} tab="documents"></rag-base-heading>
       <rag-upload-zone .uploads=${this.uploads} slug=${this.slug}></rag-upload-zone>
-      ${this.#list.view((listed) => (listed.items.length > 0 ? this.#table(listed) : empty()))}
+      ${this.#list.view((items) => (items.length > 0 ? this.#table(items) : empty()))}
       <rag-confirm></rag-confirm>
     `;
   }
 
-  #table({ items, next }: Listed<DocumentRow>): TemplateResult {
+  #table(items: readonly DocumentRow[]): TemplateResult {
     return html`
       <div class="table">
         <table role="table" aria-label="Documents">
@@ -126,7 +123,6 @@ export class Documents extends LitElement {
           </tbody>
         </table>
       </div>
-      ${showMore(next, () => this.#more(items.length))}
     `;
   }
 
@@ -184,11 +180,6 @@ export class Documents extends LitElement {
   }
 
   readonly #reload = () => void this.#list.run();
-
-  async #more(there: number) {
-    this.#wanted = there + 1;
-    await this.#list.run();
-  }
 
   #delete(row: DocumentRow) {
     const chunks = row.chunks ? ` with its ${count(row.chunks, "chunk")}` : "";

@@ -4,11 +4,12 @@ import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { property, query, state } from "lit/decorators.js";
 
 import { define } from "../define";
-import { codeIcon, plusIcon, trashIcon } from "../icons";
+import { codeIcon, trashIcon } from "../icons";
 import { shared } from "../theme";
 import type { AdminApi } from "./client";
 import "./confirm";
 import type { ConfirmDialog } from "./confirm";
+import { Creating } from "./creating";
 import { NoticeEvent } from "./events";
 import { day } from "./format";
 import { failure, Load } from "./load";
@@ -79,9 +80,6 @@ export class Embeds extends LitElement {
 
   @property({ attribute: false }) api!: AdminApi;
 
-  @state() private creating = false;
-  @state() private saving = false;
-  @state() private error: unknown;
   @state() private made: string | null = null;
 
   @query("#name") private nameInput!: HTMLInputElement;
@@ -90,6 +88,7 @@ export class Embeds extends LitElement {
   @query("rag-confirm") private confirmation!: ConfirmDialog;
 
   readonly #list = new Load(this, () => this.api.embeds());
+  readonly #creating = new Creating(this, "embed", () => this.#create());
   readonly #bases = new Load(this, () => this.api.knowledgeBases());
 
   override render() {
@@ -99,13 +98,9 @@ export class Embeds extends LitElement {
           <h1 tabindex="-1">Embeds</h1>
           <p>An embed puts the chat on pages of the sites you name.</p>
         </div>
-        ${
-          this.creating
-            ? nothing
-            : html`<button type="button" class="button primary" @click=${this.#start}>${plusIcon} New embed</button>`
-        }
+        ${this.#creating.button()}
       </div>
-      ${this.creating ? this.#form() : nothing}
+      ${this.#creating.form(() => this.#fields())}
       ${this.#list.view(({ items }) =>
         items.length > 0
           ? html`<ul>
@@ -139,11 +134,9 @@ export class Embeds extends LitElement {
     </li>`;
   }
 
-  #form(): TemplateResult {
+  #fields(): TemplateResult {
     const bases = this.#bases.value?.items ?? [];
-    return html`<form class="card create" aria-label="New embed" @submit=${this.#onSubmit}>
-      <h2>New embed</h2>
-      <div class="row">
+    return html`<div class="row">
         <div class="field">
           <label>
             Name
@@ -173,42 +166,15 @@ export class Embeds extends LitElement {
         </label>
         <span id="origins-hint" class="hint">One a line, as browsers name a site: scheme, host, and the port if it has one. No path.</span>
       </div>
-      ${this.#bases.error === undefined ? nothing : failure(this.#bases.error, () => this.#bases.run())}
-      ${this.error === undefined ? nothing : failure(this.error)}
-      <div class="actions">
-        <button type="submit" class="button primary" ?disabled=${this.saving}>Create</button>
-        <button type="button" class="button" @click=${this.#cancel}>Cancel</button>
-      </div>
-    </form>`;
+      ${this.#bases.error === undefined ? nothing : failure(this.#bases.error, () => this.#bases.run())}`;
   }
 
-  async #start() {
-    this.creating = true;
-    this.error = undefined;
-    await this.updateComplete;
-    this.nameInput.focus();
-  }
-
-  #cancel() {
-    this.creating = false;
-  }
-
-  async #onSubmit(event: Event) {
-    event.preventDefault();
-    this.saving = true;
+  async #create() {
     const origins = this.originsInput.value.split(/[\s,;]+/).filter((origin) => origin !== "");
-    try {
-      const made = await this.api.createEmbed(this.nameInput.value, this.baseInput.value, origins);
-      this.made = made.id;
-      this.creating = false;
-      this.error = undefined;
-      await this.#list.run();
-      this.dispatchEvent(new NoticeEvent(`“${made.name}” is there. Put its snippet into your pages.`));
-    } catch (error) {
-      this.error = error;
-    } finally {
-      this.saving = false;
-    }
+    const made = await this.api.createEmbed(this.nameInput.value, this.baseInput.value, origins);
+    this.made = made.id;
+    await this.#list.run();
+    this.dispatchEvent(new NoticeEvent(`“${made.name}” is there. Put its snippet into your pages.`));
   }
 
   #revoke(embed: Embed) {

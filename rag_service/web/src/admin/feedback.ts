@@ -9,7 +9,7 @@ import { en } from "../i18n";
 import { shared } from "../theme";
 import type { AdminApi } from "./client";
 import { day } from "./format";
-import { fetchPages, type Listed, Load, showMore } from "./load";
+import { Pages } from "./load";
 import { consoleStyles } from "./styles";
 import { tableStyles } from "./table-styles";
 import type { RatedAnswer } from "./types";
@@ -20,8 +20,7 @@ export class Feedback extends LitElement {
 
   @property({ attribute: false }) api!: AdminApi;
 
-  #wanted = 1;
-  readonly #list = new Load(this, () => fetchPages((cursor) => this.api.feedback(cursor), this.#wanted));
+  readonly #list = new Pages(this, (cursor) => this.api.feedback(cursor));
 
   override render() {
     return html`
@@ -31,37 +30,31 @@ export class Feedback extends LitElement {
           <p>What people said of answers. Who they are is not told.</p>
         </div>
       </div>
-      ${this.#list.view((listed) => this.#table(listed))}
+      ${this.#list.view(table)}
     `;
   }
+}
 
-  #table({ items, next }: Listed<RatedAnswer>): TemplateResult {
-    if (items.length === 0)
-      return html`<div class="empty"><strong>Nobody has rated an answer yet</strong></div>`;
-    return html`
-      <div class="table">
-        <table role="table" aria-label="Feedback">
-          <thead role="rowgroup">
-            <tr role="row">
-              <th role="columnheader" scope="col">Question and answer</th>
-              <th role="columnheader" scope="col">Rating</th>
-              <th role="columnheader" scope="col">Knowledge base</th>
-              <th role="columnheader" scope="col">When</th>
-            </tr>
-          </thead>
-          <tbody role="rowgroup">
-            ${repeat(items, ({ id }) => id, row)}
-          </tbody>
-        </table>
-      </div>
-      ${showMore(next, () => this.#more(items.length))}
-    `;
-  }
-
-  async #more(there: number) {
-    this.#wanted = there + 1;
-    await this.#list.run();
-  }
+function table(items: readonly RatedAnswer[]): TemplateResult {
+  if (items.length === 0)
+    return html`<div class="empty"><strong>Nobody has rated an answer yet</strong></div>`;
+  return html`
+    <div class="table">
+      <table role="table" aria-label="Feedback">
+        <thead role="rowgroup">
+          <tr role="row">
+            <th role="columnheader" scope="col">Question and answer</th>
+            <th role="columnheader" scope="col">Rating</th>
+            <th role="columnheader" scope="col">Knowledge base</th>
+            <th role="columnheader" scope="col">When</th>
+          </tr>
+        </thead>
+        <tbody role="rowgroup">
+          ${repeat(items, ({ id }) => id, row)}
+        </tbody>
+      </table>
+    </div>
+  `;
 }
 
 function row(rated: RatedAnswer): TemplateResult {

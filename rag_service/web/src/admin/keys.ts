@@ -5,14 +5,15 @@ import { property, query, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 
 import { define } from "../define";
-import { plusIcon, trashIcon } from "../icons";
+import { trashIcon } from "../icons";
 import { shared } from "../theme";
 import type { AdminApi } from "./client";
 import "./confirm";
 import type { ConfirmDialog } from "./confirm";
+import { Creating } from "./creating";
 import { NoticeEvent } from "./events";
 import { day } from "./format";
-import { failure, fetchPages, type Listed, Load, showMore } from "./load";
+import { failure, Load, Pages } from "./load";
 import "./snippet";
 import { consoleStyles } from "./styles";
 import { tableStyles } from "./table-styles";
@@ -42,9 +43,6 @@ export class Keys extends LitElement {
 
   @property({ attribute: false }) api!: AdminApi;
 
-  @state() private creating = false;
-  @state() private saving = false;
-  @state() private error: unknown;
   @state() private shown: NewApiKey | null = null;
 
   @query("#name") private nameInput!: HTMLInputElement;
@@ -53,8 +51,8 @@ export class Keys extends LitElement {
   @query("#ends") private endsInput!: HTMLInputElement;
   @query("rag-confirm") private confirmation!: ConfirmDialog;
 
-  #wanted = 1;
-  readonly #list = new Load(this, () => fetchPages((cursor) => this.api.keys(cursor), this.#wanted));
+  readonly #list = new Pages(this, (cursor) => this.api.keys(cursor));
+  readonly #creating = new Creating(this, "key", () => this.#create());
   readonly #bases = new Load(this, () => this.api.knowledgeBases());
 
   override render() {
@@ -64,14 +62,10 @@ export class Keys extends LitElement {
           <h1 tabindex="-1">Keys</h1>
           <p>A key proves who calls the API, and says what they may do.</p>
         </div>
-        ${
-          this.creating
-            ? nothing
-            : html`<button type="button" class="button primary" @click=${this.#start}>${plusIcon} New key</button>`
-        }
+        ${this.#creating.button()}
       </div>
-      ${this.creating ? this.#form() : nothing} ${this.shown ? this.#once(this.shown) : nothing}
-      ${this.#list.view((listed) => this.#table(listed))}
+      ${this.#creating.form(() => this.#fields())} ${this.shown ? this.#once(this.shown) : nothing}
+      ${this.#list.view((items) => this.#table(items))}
       <rag-confirm></rag-confirm>
     `;
   }
@@ -83,7 +77,7 @@ export class Keys extends LitElement {
     </div>`;
   }
 
-  #table({ items, next }: Listed<ApiKey>): TemplateResult {
+  #table(items: readonly ApiKey[]): TemplateResult {
     return html`
       <div class="table">
         <table role="table" aria-label="Keys">
@@ -106,7 +100,6 @@ export class Keys extends LitElement {
           </tbody>
         </table>
       </div>
-      ${showMore(next, () => this.#more(items.length))}
     `;
   }
 
@@ -144,11 +137,9 @@ export class Keys extends LitElement {
       </button>`;
   }
 
-  #form(): TemplateResult {
+  #fields(): TemplateResult {
     const bases = this.#bases.value?.items ?? [];
-    return html`<form class="card create" aria-label="New key" @submit=${this.#onSubmit}>
-      <h2>New key</h2>
-      <div class="row">
+    return html`<div class="row">
         <div class="field">
           <label>
             Name
@@ -181,49 +172,17 @@ export class Keys extends LitElement {
           <span id="ends-hint" class="hint">Left empty: it lasts until it is revoked.</span>
         </div>
       </div>
-      ${this.#bases.error === undefined ? nothing : failure(this.#bases.error, () => this.#bases.run())}
-      ${this.error === undefined ? nothing : failure(this.error)}
-      <div class="actions">
-        <button type="submit" class="button primary" ?disabled=${this.saving}>Create</button>
-        <button type="button" class="button" @click=${this.#cancel}>Cancel</button>
-      </div>
-    </form>`;
+      ${this.#bases.error === undefined ? nothing : failure(this.#bases.error, () => this.#bases.run())}`;
   }
 
-  async #start() {
-    this.creating = true;
-    this.error = undefined;
-    await this.updateComplete;
-    this.nameInput.focus();
-  }
-
-  #cancel() {
-    this.creating = false;
-  }
-
-  async #onSubmit(event: Event) {
-    event.preventDefault();
-    this.saving = true;
+  async #create() {
     const ends = this.endsInput.value;
-    try {
-      this.shown = await this.api.createKey({
-        name: this.nameInput.value,
-        role: this.roleInput.value,
-        knowledge_bases: Array.from(this.basesInput.selectedOptions, ({ value }) => value),
-        expires_at: ends === "" ? null : new Date(ends).toISOString(),
-      });
-      this.creating = false;
-      this.error = undefined;
-      await this.#list.run();
-    } catch (error) {
-      this.error = error;
-    } finally {
-      this.saving = false;
-    }
-  }
-
-  async #more(there: number) {
-    this.#wanted = there + 1;
+    this.shown = await this.api.createKey({
+      name: this.nameInput.value,
+      role: this.roleInput.value,
+      knowledge_bases: Array.from(this.basesInput.selectedOptions, ({ value }) => value),
+      expires_at: ends === "" ? null : new Date(ends).toISOString(),
+    });
     await this.#list.run();
   }
 

@@ -52,14 +52,46 @@ export class Load<T> implements ReactiveController {
   }
 }
 
-/** A list that comes page by page. */
-export interface Listed<T> {
+interface Listed<T> {
   items: readonly T[];
   next: string | null;
 }
 
+/** A list that comes page by page: at first one page, and one more whenever somebody asks for it. */
+export class Pages<T> {
+  readonly #load: Load<Listed<T>>;
+  #wanted = 1;
+
+  constructor(host: ReactiveControllerHost, fetchPage: (cursor: string | null) => Promise<Page<T>>) {
+    this.#load = new Load(host, () => fetchPages(fetchPage, this.#wanted));
+  }
+
+  /** What is there so far. */
+  get items(): readonly T[] {
+    return this.#load.value?.items ?? [];
+  }
+
+  /** Fetch again what is there. */
+  async run(): Promise<void> {
+    await this.#load.run();
+  }
+
+  /** The items, and below them a button for what comes behind, where there is something. */
+  view(ready: (items: readonly T[]) => TemplateResult): TemplateResult {
+    return this.#load.view(({ items, next }) => {
+      const more = html`<p class="more"><button type="button" class="button" @click=${this.#more}>Show more</button></p>`;
+      return html`${ready(items)}${next === null ? nothing : more}`;
+    });
+  }
+
+  readonly #more = async () => {
+    this.#wanted = this.items.length + 1;
+    await this.run();
+  };
+}
+
 /** The first page, and further ones until as many are there as before. */
-export async function fetchPages<T>(
+async function fetchPages<T>(
   fetchPage: (cursor: string | null) => Promise<Page<T>>,
   atLeast: number,
 ): Promise<Listed<T>> {
@@ -79,11 +111,4 @@ export function failure(error: unknown, retry?: () => unknown): TemplateResult {
     <p>${explain(error)}</p>
     ${retry ? html`<button type="button" class="button" @click=${retry}>Try again</button>` : nothing}
   </div>`;
-}
-
-/** The end of a list's page: a button for what comes behind it, where there is something. */
-export function showMore(next: unknown, show: () => unknown): TemplateResult | typeof nothing {
-  return next === null
-    ? nothing
-    : html`<p class="more"><button type="button" class="button" @click=${show}>Show more</button></p>`;
 }

@@ -9,7 +9,7 @@ import { define } from "../define";
 import { shared } from "../theme";
 import type { AdminApi } from "./client";
 import { day } from "./format";
-import { fetchPages, type Listed, Load, showMore } from "./load";
+import { Pages } from "./load";
 import { href } from "./router";
 import { consoleStyles } from "./styles";
 import { tableStyles } from "./table-styles";
@@ -22,19 +22,16 @@ export class UnansweredQuestions extends LitElement {
   @property({ attribute: false }) api!: AdminApi;
   @property() slug = "";
 
-  #wanted = 1;
-  readonly #list = new Load(this, () =>
-    fetchPages((cursor) => this.api.unanswered(this.slug, cursor), this.#wanted),
-  );
+  readonly #list = new Pages(this, (cursor) => this.api.unanswered(this.slug, cursor));
 
   override render() {
     return html`
       <rag-base-heading .api=${this.api} slug=${this.slug} tab="unanswered"></rag-base-heading>
-      ${this.#list.view((listed) => this.#table(listed))}
+      ${this.#list.view((items) => this.#table(items))}
     `;
   }
 
-  #table({ items, next }: Listed<Unanswered>): TemplateResult {
+  #table(items: readonly Unanswered[]): TemplateResult {
     if (items.length === 0)
       return html`<div class="empty"><strong>No question was left unanswered</strong>
         <p>None of the last 30 days was refused.</p></div>`;
@@ -59,7 +56,6 @@ export class UnansweredQuestions extends LitElement {
           </tbody>
         </table>
       </div>
-      ${showMore(next, () => this.#more(items.length))}
     `;
   }
 
@@ -74,10 +70,5 @@ export class UnansweredQuestions extends LitElement {
       <td role="cell" data-label="First" class="when">${day(first_at)}</td>
       <td role="cell" data-label="Last" class="when">${day(last_at)}</td>
     </tr>`;
-  }
-
-  async #more(there: number) {
-    this.#wanted = there + 1;
-    await this.#list.run();
   }
 }

@@ -1,5 +1,6 @@
 """Citations: what a model writes in square brackets, and what becomes of it."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 import pytest
@@ -178,3 +179,11 @@ def test_white_space_without_end_costs_no_more_than_other_text(read: Read) -> No
     text, found = read(["Leave is 25 days a year", f"{gap}and paid", " [1].", f"{gap}So", " it is.", gap])
     assert text == f"Leave is 25 days a year{gap}and paid [1].{gap}So it is."
     assert len(found) == 1
+
+
+def test_the_hundredth_mark_costs_no_more_than_the_first(sources: Sequence[Source]) -> None:
+    stream = CitationStream(sources)
+    started = time.process_time()
+    events = [event for _ in range(1500) for event in stream.feed("Leave is 25 days [1]. ")]
+    assert len([one for one in events if isinstance(one, Citation)]) == 1500
+    assert time.process_time() - started < 4

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -42,6 +43,40 @@ async def test_an_empty_database_gets_the_newest_schema_and_keeps_it(empty: Data
     await migrate(empty)
     async with empty.transaction() as session:
         assert (await session.execute(text("SELECT slug FROM knowledge_bases"))).scalars().all() == ["s"]
+
+
+async def test_each_migration_can_be_undone_and_lets_nobody_do_more_than_before(empty: Database) -> None:
+    await migrate(empty)
+    base = "INSERT INTO knowledge_bases VALUES (gen_random_uuid(), 's', 'n', 'm')"
+    key = (
+        "INSERT INTO api_keys (id, name, role, prefix, mac, scope, expires_at) VALUES "
+        "(gen_random_uuid(), 'scoped', 'chat', 'a', '', ARRAY[gen_random_uuid()], NULL), "
+        "(gen_random_uuid(), 'ends', 'chat', 'b', '', '{}', now()), "
+        "(gen_random_uuid(), 'lasts', 'admin', 'c', '', '{}', NULL)"
+    )
+    embeds = (
+        "INSERT INTO embeds (id, name, knowledge_base_id, origins, require_identity) "
+        "SELECT need::text, 'e', id, '{}', need FROM knowledge_bases, unnest(ARRAY[true, false]) AS need"
+    )
+    for statement in (base, key, embeds):
+        await execute(empty.engine.url, statement)
+
+    def undo(connection: Connection, revision: str) -> None:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+    async with empty.engine.connect() as connection:
+        await connection.run_sync(undo, "0006")
+    async with empty.transaction() as session:
+        keys = await session.scalars(text("SELECT name FROM api_keys WHERE revoked_at IS NULL"))
+        assert keys.all() == ["lasts"]
+        open_to_all = await session.scalars(text("SELECT id FROM embeds WHERE revoked_at IS NULL"))
+        assert open_to_all.all() == ["false"]
+    async with empty.engine.connect() as connection:
+        await connection.run_sync(undo, "base")
+    await migrate(empty)
+    assert await heads(empty) == HEADS
 
 
 async def test_the_models_say_what_the_migrations_make(database: Database) -> None:
