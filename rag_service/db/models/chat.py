@@ -19,7 +19,10 @@ class Conversation(Base):
     """A thread of turns that belongs to one caller."""
 
     __tablename__ = "conversations"
-    __table_args__ = (Index("ix_conversations_owner_updated_at_id", "owner", "updated_at", "id"),)
+    __table_args__ = (
+        Index("ix_conversations_owner_updated_at_id", "owner", "updated_at", "id"),
+        Index("ix_conversations_knowledge_base_id_updated_at", "knowledge_base_id", "updated_at"),
+    )
 
     id: Mapped[Id]
     owner: Mapped[str] = mapped_column(String(100), doc="the principal's subject")

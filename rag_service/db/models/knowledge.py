@@ -138,6 +138,7 @@ class Job(Base):
             "created_at",
             postgresql_where=text("state NOT IN ('succeeded', 'failed', 'cancelled', 'quarantined')"),
         ),
+        Index("ix_jobs_version_id", "version_id"),
     )
 
     id: Mapped[Id]

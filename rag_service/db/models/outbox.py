@@ -14,6 +14,7 @@ class IdempotencyKey(Base):
     """A request that may be sent again: the second time it gets the first one's answer."""
 
     __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
 
     owner: Mapped[str] = mapped_column(String(100), primary_key=True, doc="the principal's subject")
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
