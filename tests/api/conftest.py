@@ -168,6 +168,7 @@ async def _pair(
         run_grace_seconds=GRACE_SECONDS,
         stream_send_seconds=0.5,
         database_pool=5,
+        answer_tokens=1_000_000,  # to one who does not read, more is said than is held for anybody
     ) as first:
         other = first.services.settings.model_copy(
             update={"lexical_dir": tmp_path_factory.mktemp("pair") / "lexical"}

@@ -40,9 +40,12 @@ def servers() -> Iterator[tuple[ModelServer, ModelServer]]:
 
 
 @pytest.fixture(scope="module")
-def loaded(servers: tuple[ModelServer, ModelServer]) -> dict[str, ChatModel]:
+async def loaded(servers: tuple[ModelServer, ModelServer]) -> AsyncIterator[dict[str, ChatModel]]:
     """A model of each protocol on the first server, loaded once: their packages take seconds."""
-    return {name: _load(servers, name) for name in MODELS}
+    models = {name: _load(servers, name) for name in MODELS}
+    yield models
+    for model in models.values():
+        await model.close()
 
 
 def _load(servers: tuple[ModelServer, ModelServer], *names: str) -> ChatModel:
@@ -189,8 +192,10 @@ async def test_who_stops_listening_stops_the_model(
 
 
 @pytest.fixture(scope="module")
-def _two(servers: tuple[ModelServer, ModelServer]) -> ChatModel:
-    return _load(servers, "openai:m", "ollama:n")
+async def _two(servers: tuple[ModelServer, ModelServer]) -> AsyncIterator[ChatModel]:
+    model = _load(servers, "openai:m", "ollama:n")
+    yield model
+    await model.close()
 
 
 @pytest.fixture
