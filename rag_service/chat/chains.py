@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, merge_message_runs
 from langchain_core.runnables import Runnable, RunnableLambda
@@ -35,6 +35,9 @@ from rag_service.knowledge.tokens import estimate_tokens
 from rag_service.knowledge.trace import Trace
 
 logger = logging.getLogger(__name__)
+
+REMEMBERED = 4096
+"""Texts of sources whose tokens are not counted again: some 5 MB."""
 
 
 @dataclass(frozen=True)
@@ -176,12 +179,11 @@ class Answering:
 
     def _sources(self, hits: Sequence[Hit]) -> list[Source]:
         """As many of the hits as fit in the context's budget, numbered."""
-        count = self.model.tokens.count if self.model else estimate_tokens
         sources: list[Source] = []
         spent = 0
         for hit in hits:
             source = source_of(len(sources) + 1, hit.source, hit.score)
-            spent += count(as_text([source]))
+            spent += self._size(source)
             if sources and spent > self.context_tokens:
                 break
             sources.append(source)
@@ -192,15 +194,24 @@ class Answering:
         sources = self._sources(turn.found.hits)
         if self.model is None:
             return sources
-        before, count = time.perf_counter(), self.model.tokens.count
+        before = time.perf_counter()
         near = await self.retriever.neighbours(turn.knowledge_base_id, turn.found.hits[: len(sources)])
         turn.record.timings["neighbours"] = 1000 * (time.perf_counter() - before)
         return surroundings.widened(
             sources,
             [(source_of(0, one.source, 0.0), one.of) for one in near],
-            lambda source: count(as_text([source])),
+            self._size,
             self.context_tokens,
         )
+
+    def _size(self, source: Source) -> int:
+        """Tokens of a source in a prompt, with a number of two digits."""
+        return self._count(as_text([replace(source, number=10)]))
+
+    @cached_property
+    def _count(self) -> Callable[[str], int]:
+        """Counts tokens, and remembers: what is found for one question is found for others too."""
+        return lru_cache(maxsize=REMEMBERED)(self.model.tokens.count if self.model else estimate_tokens)
 
     async def _quote(self, turn: Turn) -> AsyncGenerator[Event, None]:
         before = time.perf_counter()

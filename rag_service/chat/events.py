@@ -58,7 +58,7 @@ class Traced:
     timings: dict[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # of which an open stream holds thousands
 class Delta:
     """The next piece of the answer's text."""
 

@@ -33,7 +33,7 @@ Encode = Callable[[Sequence[str]], Vectors]
 
 
 def fastest(model: "SentenceTransformer") -> tuple[str, Encode]:
-    """The fastest way, and its name. Takes about a second of one core.
+    """The fastest way, and its name. Takes about two seconds of one core.
 
     Measured, not looked up: units differ by CPU, and the loser is three times slower. For the calling thread, which is
     to have torch's threads for itself: what other threads compute is not counted.

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import regex
@@ -18,9 +17,6 @@ from rag_service.errors import ConfigurationError
 from rag_service.knowledge import batch_ways, packed_bert
 from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.lanes import MOST_LANES, Lanes, cores
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 

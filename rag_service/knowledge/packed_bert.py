@@ -33,6 +33,11 @@ USUAL_TOKENS = 64
 ROUNDS = 5
 MOST_TOKENS = 512
 """Tokens that go through the layers together, but for a longer text: more would not stay in the cache of a core."""
+ROWS = 32
+"""What the tokens of several texts are filled up to a multiple of. For each number of rows torch keeps programs of its
+own: without, they came to hundreds of megabytes in a worker."""
+FEW_ROWS = 8
+"""The same of one text."""
 REGISTER = 16
 """A row of scores is a multiple of it: whole registers, and softmax twice as fast."""
 
@@ -167,8 +172,9 @@ class PackedBert:
         """The vector of shape (dimensions,)."""
         torch = self._torch
         with torch.inference_mode():
-            states = self._states([torch.tensor(self._tokenizer.encode(text).ids)], self._heard)
-            return np.asarray(self._pooled(states).numpy(), dtype=np.float32)
+            ids = torch.tensor(self._tokenizer.encode(text).ids)
+            states = self._states([ids], self._heard, rows=FEW_ROWS)
+            return np.asarray(self._pooled(states[: len(ids)]).numpy(), dtype=np.float32)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Vectors of shape (len(texts), dimensions), in order."""
@@ -180,23 +186,29 @@ class PackedBert:
 
     def _pooled_each(self, ids: "Sequence[Tensor]") -> "list[Tensor]":
         torch: Any = self._torch
-        states = self._states(ids, self._heard_from_cache)
-        return [self._pooled(own) for own in torch.split(states, [len(one) for one in ids])]
+        lengths = [len(one) for one in ids]
+        states = self._states(ids, self._heard_from_cache, rows=ROWS)
+        return [self._pooled(own) for own in torch.split(states[: sum(lengths)], lengths)]
 
     def _pooled(self, states: "Tensor") -> "Tensor":
         vector = states.mean(0) if self._pooling == "mean" else states[0]
         return self._torch.nn.functional.normalize(vector, dim=0)
 
-    def _states(self, ids: "Sequence[Tensor]", heard: "Callable[[Tensor], Tensor]") -> "Tensor":
-        """What the last layer makes of the token ids of some texts: shape (tokens of all, width)."""
+    def _states(self, ids: "Sequence[Tensor]", heard: "Callable[[Tensor], Tensor]", *, rows: int) -> "Tensor":
+        """What the last layer makes of the token ids of some texts: shape (tokens of all, width), and behind them as
+        many as fill up a multiple of `rows`."""
         torch, linear = self._torch, self._linear
         layer_norm, whole = torch.nn.functional.layer_norm, (self._width,)
         lengths = [len(one) for one in ids]
+        tokens = sum(lengths)
         places = torch.cat([self._places[:length] for length in lengths])
         states: Tensor = layer_norm(self._words[torch.cat(list(ids))] + places, whole, *self._norm)
+        spare = (0, 0, 0, -tokens % rows)
+        states = torch.nn.functional.pad(states, spare)
         for layer in self.layers:
             asked = linear(states.to(self.dtype), *layer.three, "none", [], "")
-            attended = torch.cat([heard(own) for own in asked.split(lengths)])
+            attended = torch.cat([heard(own) for own in asked[:tokens].split(lengths)])
+            attended = torch.nn.functional.pad(attended, spare)
             states = layer_norm(states + linear(attended, *layer.out, "none", [], ""), whole, *layer.norm)
             states = layer_norm(states + layer.feed(states), whole, *layer.last_norm)
         return states
@@ -212,12 +224,12 @@ class PackedBert:
         """The same; of a long text in two thirds of the time."""
         torch, tokens = self._torch, len(asked)
         more = -tokens % REGISTER
-        query, key, value = asked.view(tokens, 3, self._heads, -1).permute(1, 2, 0, 3).unbind(0)
-        key, value = (torch.nn.functional.pad(one, (0, 0, 0, more)) for one in (key, value))
+        asked = torch.nn.functional.pad(asked, (0, 0, 0, more))
+        query, key, value = asked.view(tokens + more, 3, self._heads, -1).permute(1, 2, 0, 3).unbind(0)
         scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(1, 2))
         scores[:, :, tokens:] = float("-inf")
         heard: Tensor = torch.matmul(torch.softmax(scores, dim=-1), value)
-        return heard.transpose(0, 1).reshape(tokens, self._width)
+        return heard.transpose(0, 1).reshape(tokens + more, self._width)[:tokens]
 
 
 def _packs(ids: "Sequence[Tensor]") -> "Iterator[list[Tensor]]":

@@ -22,7 +22,7 @@ from rag_service.knowledge.model_check import check_can_ask, check_model
 from rag_service.knowledge.neighbours import Neighbour, neighbours
 from rag_service.knowledge.pairs import pairs_of
 from rag_service.knowledge.reranking import Reranker
-from rag_service.knowledge.searching import Asked, Search
+from rag_service.knowledge.searching import Asked, ByWords, Search, at_first
 from rag_service.knowledge.selection import Hit, spread
 from rag_service.knowledge.terms import terms, terms_in
 from rag_service.knowledge.vectors import VectorIndex
@@ -97,21 +97,21 @@ class Retriever:
         """
         started = time.perf_counter()
         before = history[-follow_ups.QUESTIONS :]
-        vector, words = await asyncio.gather(
-            self._embedded(question, before), self._words(question, before, knowledge_base_id, knowledge_base)
-        )
+        embedding = asyncio.create_task(self._embedded(question, before))
+        try:
+            words = await self._words(question, before, knowledge_base_id, knowledge_base)
+            by_words = ByWords(
+                self._database, self._lexical, self._embedder.fingerprint, knowledge_base_id, words.lent
+            )
+            first = await by_words.told(at_first(limit))
+            vector = await embedding
+        finally:
+            embedding.cancel()
+        # With what the words find meanwhile.
         timings = {"embed": 1000 * (time.perf_counter() - started), "search": 0.0, "read_back": 0.0}
         asked = self._asked_of(question, vector, words)
-        search = Search(
-            self._database,
-            self._vectors,
-            self._lexical,
-            self._embedder.fingerprint,
-            knowledge_base_id,
-            asked,
-            timings,
-            most=self._reranker.most if self._reranker else 0,
-        )
+        most = self._reranker.most if self._reranker else 0
+        search = Search(self._database, self._vectors, by_words, first, asked, timings, most)
         kept, folded = await search.best(limit, filters)
         ahead = lead([hit.found for hit in kept], asked.possible) if words.chunks else None
         chosen, cut = spread(await self._ranked(question, kept, limit, timings), limit)

@@ -51,6 +51,41 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What the words find, best first, and the stored vectors of it, as far as there are any."""
+
+    scored: Scored
+    vectors: Mapping[UUID, Vectors]
+
+
+def at_first(limit: int) -> int:
+    """How many each index is asked for to begin with, where `limit` hits are wanted."""
+    return max(CANDIDATES, limit * OVERFETCH[0])
+
+
+@dataclass(frozen=True)
+class ByWords:
+    """The half of a search that needs no vector of the question, and can be done while that is made."""
+
+    database: Database
+    lexical: LexicalIndex | None
+    fingerprint: str
+    knowledge_base_id: UUID
+    terms: Mapping[str, float]
+
+    async def told(self, wanted: int, documents: Sequence[UUID] | None = None) -> Told:
+        """Raises DatabaseUnavailable."""
+        if self.lexical is None:
+            return Told([], {})
+        asked = follow_ups.repeated(self.terms)
+        found = await self.lexical.search(self.knowledge_base_id, asked, wanted, documents=documents)
+        scored = [(chunk_id, score / follow_ups.STEP) for chunk_id, score in found]
+        # Also of those that the vectors will find: to wait for that takes longer than to ask.
+        ids = [chunk_id for chunk_id, _ in scored]
+        return Told(scored, await ReadBack(self.database).vectors(self.fingerprint, ids) if ids else {})
+
+
+@dataclass(frozen=True)
 class Found:
     """What the vectors found, what the words found, and the similarity of these, as far as it is known."""
 
@@ -61,13 +96,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Search:
-    """The hits of one question; what each part takes is added to `timings`."""
+    """The hits of one question; what each part takes is added to `timings`. `first` is what the words find
+    (`at_first`), known before."""
 
     database: Database
     vectors: VectorIndex
-    lexical: LexicalIndex | None
-    fingerprint: str
-    knowledge_base_id: UUID
+    words: ByWords
+    first: Told
     asked: Asked
     timings: dict[str, float]
     most: int = 0
@@ -79,7 +114,7 @@ class Search:
         folded: list[Hit] = []
         for times in OVERFETCH[:1] if filters else OVERFETCH:
             wanted = max(CANDIDATES, limit * times)
-            found = await self._found(wanted)
+            found = await self._found(wanted, first=self.first if wanted == at_first(limit) else None)
             kept, folded = await self._readable(found, limit, filters)
             if (
                 len(kept) >= limit or max(len(found.near), len(found.told)) < wanted
@@ -98,14 +133,14 @@ class Search:
         documents = await stored.matching_documents(self.knowledge_base_id, filters)
         ids = await stored.matching(self.knowledge_base_id, filters, limit=FEW + 1)
         is_few = len(ids) <= FEW
-        cosines = await self._cosines(ids) if is_few else {}
+        cosines = self._cosines(await stored.vectors(self.fingerprint, ids)) if is_few and ids else {}
         self.timings["filter"] = 1000 * (time.perf_counter() - before)
         if not is_few:
             found = await self._found(WIDE, words=wanted, documents=documents)
             passing = await stored.passing(self.knowledge_base_id, [one for one, _ in found.near], filters)
             return replace(found, near=[one for one in found.near if one[0] in passing][:wanted])
         before = time.perf_counter()
-        told = await self._told(wanted, documents)
+        told = (await self.words.told(wanted, documents)).scored
         self.timings["search"] += 1000 * (time.perf_counter() - before)
         if self.asked.failure is not None and not told:
             raise self.asked.failure
@@ -113,15 +148,19 @@ class Search:
         return Found(near, told, cosines)
 
     async def _found(
-        self, wanted: int, *, words: int | None = None, documents: Sequence[UUID] | None = None
+        self,
+        wanted: int,
+        *,
+        words: int | None = None,
+        documents: Sequence[UUID] | None = None,
+        first: Told | None = None,
     ) -> Found:
-        """What the vectors find, and what the words find, `words` of these where given."""
+        """What the vectors find, and what the words find, `words` of these where given, unless it is known."""
         before = time.perf_counter()
         asking = asyncio.create_task(self._near(wanted))
         try:
-            told = await self._told(words or wanted, documents)
-            # Meanwhile, and also of those that the vectors will find: to wait for that takes longer than to ask.
-            cosines = await self._cosines([one for one, _ in told])
+            by_words = first or await self.words.told(words or wanted, documents)
+            told, cosines = by_words.scored, self._cosines(by_words.vectors)
             await asyncio.wait([asking], timeout=LATE_SECONDS if told else None)
             near = await asking if asking.done() else []
         finally:
@@ -187,19 +226,17 @@ class Search:
         except VectorIndexUnavailable as error:
             return error
 
-    async def _told(self, wanted: int, documents: Sequence[UUID] | None) -> Scored:
-        if self.lexical is None:
-            return []
-        asked = follow_ups.repeated(self.asked.terms)
-        found = await self.lexical.search(self.knowledge_base_id, asked, wanted, documents=documents)
-        return [(chunk_id, score / follow_ups.STEP) for chunk_id, score in found]
-
-    async def _cosines(self, ids: Sequence[UUID]) -> dict[UUID, float]:
+    def _cosines(self, vectors: Mapping[UUID, Vectors]) -> dict[UUID, float]:
         """Of chunks, by the vectors that PostgreSQL keeps."""
-        if self.asked.vector is None or not ids:
-            return {}
-        vectors = await ReadBack(self.database).vectors(self.fingerprint, ids)
-        if not vectors:
+        if self.asked.vector is None or not vectors:
             return {}
         cosines = np.stack(list(vectors.values())) @ self.asked.vector
         return dict(zip(vectors, cosines.tolist(), strict=True))
+
+    @property
+    def fingerprint(self) -> str:
+        return self.words.fingerprint
+
+    @property
+    def knowledge_base_id(self) -> UUID:
+        return self.words.knowledge_base_id
