@@ -110,6 +110,7 @@ async def _on_a_database_of_its_own(
                 secret_key=SecretStr(SECRET),
                 state_dir=state,
                 refusal_score=0.03,
+                model_titles=False,  # a model would be asked once more behind a test's back
                 model_rest_seconds=0,  # what one test makes of the model, the next must not find
                 **settings,
             )
