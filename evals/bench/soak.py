@@ -54,6 +54,7 @@ async def _soak(seconds: float, clients: int, chance: random.Random) -> list[str
         try:
             with ModelServer(Reply(answer_to, tokens_per_second=TOKENS_A_SECOND)) as model:
                 env = {
+                    "RAG_ANSWER_TOKENS": "1000000",  # what is told to those who stall is more than is held
                     "DATABASE_URL": postgres.url,
                     "RAG_SECRET_KEY": secrets.token_urlsafe(32),
                     "OPENAI_BASE_URL": model.base_url,
