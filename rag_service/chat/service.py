@@ -48,6 +48,7 @@ class ChatService:
         model: ChatModel | None,
     ) -> None:
         self._database = database
+        self._retriever = retriever
         count = model.tokens.count if model else estimate_tokens
         prompts = {
             name: load_prompt(settings.prompts_dir, name)
@@ -126,6 +127,10 @@ class ChatService:
             raise InvalidInput(
                 "A message to follow or to answer anew needs the conversation_id of its conversation."
             )
+        if question is not None and conversation_id is None:
+            self._retriever.expect(
+                question
+            )  # while it is entered; nothing was said before that could reword it
         run_id = new_id()
         once = once or Once(principal.subject, None)
         async with self._database.transaction() as session:

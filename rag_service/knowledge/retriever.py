@@ -74,7 +74,11 @@ class Retriever:
         self._embedder = embedder
         self._lexical = lexical
         self._reranker = reranker
-        self._asked: OrderedDict[str, Vectors] = OrderedDict()
+        self._asked: OrderedDict[str, asyncio.Future[Vectors]] = OrderedDict()
+
+    def expect(self, question: str) -> None:
+        """Have the question's vector made, while whoever is about to search for it does something else."""
+        self._vector_of(question)
 
     async def retrieve(
         self,
@@ -154,21 +158,29 @@ class Retriever:
     async def _embedded(self, question: str, before: Sequence[str]) -> Vectors | EmbedderUnavailable:
         """Vectors of the earlier questions and, last, of this one; the error where there are to be none."""
         try:
-            return np.stack([await self._vector(text) for text in (*before, question)])
+            vectors = [self._vector_of(text) for text in (*before, question)]
+            # Shared with others who ask the same: who is cancelled does not take it from them.
+            return np.stack([await asyncio.shield(vector) for vector in vectors])
         except EmbedderUnavailable as error:
             if self._lexical is None:
                 raise
             return error
 
-    async def _vector(self, text: str) -> Vectors:
+    def _vector_of(self, text: str) -> "asyncio.Future[Vectors]":
+        """The vector of a text, which is being made, or was lately."""
         vector = self._asked.get(text)
         if vector is None:
-            vector = await self._embedder.embed_question(text)
-        self._asked[text] = vector
+            vector = asyncio.ensure_future(self._embedder.embed_question(text))
+            self._asked[text] = vector
+            vector.add_done_callback(lambda made: self._forget_failure(text, made))
         self._asked.move_to_end(text)
         if len(self._asked) > REMEMBERED:
             self._asked.popitem(last=False)
         return vector
+
+    def _forget_failure(self, text: str, made: "asyncio.Future[Vectors]") -> None:
+        if (made.cancelled() or made.exception()) and self._asked.get(text) is made:
+            del self._asked[text]
 
     async def _words(
         self,

@@ -147,10 +147,10 @@ async def test_many_idle_streams_hold_no_connection_and_neither_do_readers_who_l
         httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as many,
         AsyncExitStack() as streams,
     ):
-        few = asyncio.Semaphore(4)  # at a time: what is tried here is holding many, not beginning them
+        one = asyncio.Lock()  # at a time: what is tried here is holding many, not beginning them
 
         async def open_one(headers: httpx.Headers) -> None:
-            async with few:
+            async with one:
                 await begin(headers)
 
         async def begin(headers: httpx.Headers) -> None:
