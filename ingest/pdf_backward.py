@@ -17,6 +17,7 @@ from ingest.assembly import Assembly
 from ingest.bidi import as_read, is_backward
 from ingest.blocks import Block
 from ingest.decoding import scrub
+from ingest.pdf_pages import looked_at
 
 _LEAST_UPRIGHT = 0.9
 _SAME_LINE, _PARAGRAPH_GAP, _WORD_GAP, _OTHER_SIZE = 0.4, 1.9, 0.18, 0.1
@@ -84,7 +85,7 @@ def with_backward_pages(path: Path, text: str, blocks: Sequence[Block]) -> tuple
     backward = [page for page, words in said.items() if is_backward(words)]
     if not backward:
         return text, list(blocks)
-    read = _pages(path, [page or 1 for page in backward])
+    read = looked_at(path, [page or 1 for page in backward], _paragraphs)
     put = Assembly()
     for page, held in pages:
         if paragraphs := read.get(page or 1, []):
@@ -106,31 +107,8 @@ def _same(text: str) -> frozenset[tuple[str, int]]:
     return frozenset(Counter(letters).items())
 
 
-def _pages(path: Path, numbers: Sequence[int]) -> dict[int, list[str]]:
-    """The paragraphs of these pages; none of a page that cannot be read in this way."""
-    try:
-        document = pypdfium2.PdfDocument(path)
-    except pypdfium2.PdfiumError:
-        return {}
-    try:
-        return {number: _paragraphs(document, number) for number in numbers if number <= len(document)}
-    finally:
-        document.close()
-
-
-def _paragraphs(document: pypdfium2.PdfDocument, number: int) -> list[str]:
-    try:
-        page = document[number - 1]
-    except pypdfium2.PdfiumError:
-        return []
-    try:
-        text = page.get_textpage()
-        try:
-            lines = list(_lines(text))
-        finally:
-            text.close()
-    finally:
-        page.close()
+def _paragraphs(_: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> list[str]:
+    lines = list(_lines(text))
     left, right = (
         min((line.left for line in lines), default=0),
         max((line.right for line in lines), default=0),

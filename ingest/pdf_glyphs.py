@@ -12,6 +12,7 @@ import regex
 from pypdfium2 import raw
 
 from ingest.decoding import scrub
+from ingest.pdf_pages import looked_at
 
 _SCRIPTS = (
     r"\p{Bengali}\p{Devanagari}\p{Gujarati}\p{Gurmukhi}\p{Kannada}\p{Malayalam}\p{Oriya}\p{Sinhala}\p{Tamil}"
@@ -49,16 +50,7 @@ def pages_with_whole_words(path: Path, pages: dict[int, str]) -> dict[int, str]:
     broken = {
         page: text for page, text in pages.items() if 0 < mean_length(text) < _SHORT or _TWICE.search(text)
     }
-    if not broken:
-        return {}
-    try:
-        document = pypdfium2.PdfDocument(path)
-    except pypdfium2.PdfiumError:
-        return {}
-    try:
-        told = {page: _told(document, page) for page in broken if page <= len(document)}
-    finally:
-        document.close()
+    told = looked_at(path, broken, _told)
     return {page: text for page, (text, plain) in told.items() if _is_better(text, plain, broken[page])}
 
 
@@ -76,20 +68,9 @@ def mean_length(text: str) -> float:
     return sum(map(len, words)) / len(words) if len(words) >= _FEW else 0.0
 
 
-def _told(document: pypdfium2.PdfDocument, number: int) -> tuple[str, str]:
+def _told(page: pypdfium2.PdfPage, text_page: pypdfium2.PdfTextPage) -> tuple[str, str]:
     """The page's text as its glyphs tell it, and as PDFium does."""
-    try:
-        page = document[number - 1]
-    except pypdfium2.PdfiumError:
-        return "", ""
-    try:
-        text_page = page.get_textpage()
-        try:
-            return scrub("".join(_pieces(page, text_page))).strip(), text_page.get_text_range()
-        finally:
-            text_page.close()
-    finally:
-        page.close()
+    return scrub("".join(_pieces(page, text_page))).strip(), text_page.get_text_range()
 
 
 def _pieces(page: pypdfium2.PdfPage, text_page: pypdfium2.PdfTextPage) -> Iterator[str]:

@@ -11,23 +11,27 @@ from rag_service.admission.limits import Limits
 from rag_service.knowledge.lanes import cores
 from rag_service.settings import Settings
 
+EXPORTS_AT_ONCE = 4
 SEARCHES_A_CORE = 2
 """A search waits for PostgreSQL and Chroma about as long as it computes."""
 
 
 @dataclass(frozen=True)
 class Admission:
-    """The limits of callers, the turns under way, the gate in front of what computes; what is noted behind a turn."""
+    """The limits of callers, the turns and exports under way, the gate in front of what computes; what is noted behind
+    a turn."""
 
     limits: Limits
     turns: Bound
+    exports: Bound
     gate: Gate
     _noting: set[asyncio.Task[None]] = field(default_factory=set)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         width = settings.max_searches or SEARCHES_A_CORE * cores()
-        return cls(Limits.of(settings), Bound(settings.max_runs, "answers"), Gate(width))
+        turns, exports = Bound(settings.max_runs, "answers"), Bound(EXPORTS_AT_ONCE, "exports")
+        return cls(Limits.of(settings), turns, exports, Gate(width))
 
     def note(self, work: Coroutine[None, None, None]) -> None:
         """Have something done that nobody waits for, before the process ends."""

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from rag_service.chat.background import Background
 from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import WINDOW_MESSAGES, Count, as_said, inert, split, transcript
 from rag_service.chat.prompts import Prompt
@@ -44,15 +45,13 @@ class Summariser:
         self._budget = budget
         self._frame = frame
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     def after(self, owner: str, conversation_id: UUID, answer_id: UUID) -> None:
         """Have it seen to, soon, that what leads to this answer fits in memory. Returns at once."""
         if self._model is None or self._frame > self._budget // 4:
             return
-        task = asyncio.create_task(self._tend(self._model, owner, conversation_id, answer_id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.begin(self._tend(self._model, owner, conversation_id, answer_id))
 
     async def _tend(self, model: ChatModel, owner: str, conversation_id: UUID, answer_id: UUID) -> None:
         try:
@@ -116,8 +115,4 @@ class Summariser:
 
     async def close(self) -> None:
         """Leave for later what is not made yet."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=5)
+        await self._background.close()

@@ -5,6 +5,7 @@ import logging
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from rag_service.chat.background import Background
 from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import inert
 from rag_service.chat.prompts import Prompt
@@ -44,15 +45,13 @@ class Titles:
         self._model = model
         self._prompt = prompt
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     def after(self, turn: Turn) -> None:
         """Have the conversation of a turn named, soon, if the turn began it. Returns at once."""
-        if len(first_title(turn.question)) <= SHORT or len(self._tasks) >= MOST:
+        if len(first_title(turn.question)) <= SHORT or len(self._background) >= MOST:
             return
-        task = asyncio.create_task(self._tend(turn))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.begin(self._tend(turn))
 
     async def _tend(self, turn: Turn) -> None:
         try:
@@ -81,11 +80,7 @@ class Titles:
 
     async def close(self) -> None:
         """Leave conversations that are not named yet with their questions."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=5)
+        await self._background.close()
 
 
 def _cleaned(said: str) -> str:

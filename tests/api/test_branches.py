@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from rag_service.api.routes.exports import AT_ONCE, MAKING
+from rag_service.admission.desk import EXPORTS_AT_ONCE
 from rag_service.chat.branches import SIBLINGS
 from rag_service.testing.model_server import ModelServer, Reply
 from tests.api.conftest import Guest
@@ -56,8 +56,8 @@ async def test_exports_fill_no_memory_however_many_are_asked_for_at_once(quoting
     turn = await whole(quoting.http, QUESTION)
     path = f"/api/v1/conversations/{turn['conversation_id']}/export"
     with ExitStack() as being_made:
-        for _ in range(AT_ONCE):
-            being_made.enter_context(MAKING.enter())
+        for _ in range(EXPORTS_AT_ONCE):
+            being_made.enter_context(quoting.services.admission.exports.enter())
         check_problem(await quoting.http.get(path), 503, "overloaded")
     assert (await quoting.http.get(path)).status_code == 200
 

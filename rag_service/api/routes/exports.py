@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from rag_service.admission.bound import Bound
 from rag_service.api.deps import ProtectedRoute, Svc, Visitor
 from rag_service.api.routes.messages import out
 from rag_service.api.schemas.chat import ConversationOut
@@ -18,9 +17,6 @@ from rag_service.errors import TooLarge
 
 MESSAGES = 2000
 """How many messages an export holds at most: it is made in memory, which of this many long answers takes 120 MB."""
-
-AT_ONCE = 4
-MAKING = Bound(AT_ONCE, "exports")
 
 router = APIRouter(tags=["conversations"], route_class=ProtectedRoute)
 
@@ -43,7 +39,7 @@ async def export_conversation(
 ) -> Response:
     """A conversation as a file: in JSON with all its branches, in Markdown its newest one with footnotes that quote."""
     is_json = format == "json"
-    with MAKING.enter():
+    with services.admission.exports.enter():
         async with services.database.transaction() as session:
             found = await read(
                 session, principal.subject, conversation_id, limit=MESSAGES, branch=branch, whole=is_json

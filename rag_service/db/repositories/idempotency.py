@@ -103,5 +103,5 @@ class _Keys:
 
 
 async def forget_old(session: AsyncSession) -> None:
-    """Remove the keys that count no more. It looks through all of them: not to be done with each request."""
+    """Remove the keys that count no more."""
     await session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < func.now() - KEEP))
