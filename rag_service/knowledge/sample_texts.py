@@ -17,7 +17,7 @@ SEEN = (
     "since 1921, were published by the Royal Society only much later, to the delight of Dr. O'Neill and her students.",
     "def total(rows: list[dict[str, float]], *, rate=0.19) -> float:\n    \"\"\"Sum with tax.\"\"\"\n    found = 0.0\n"
     "    for row in rows:\n        if row.get('net') is not None and row['kind'] != \"void\":\n"
-    "            found += row['net'] * (1 + rate)  # TODO: rounding\n    return round(found, 2)\n\n"
+    "            found += row['net'] * (1 + rate)  # not rounded\n    return round(found, 2)\n\n"
     "SELECT id, name FROM users WHERE created_at >= '2024-01-01' AND NOT deleted ORDER BY id LIMIT 50;",
     "| Plan | Seats | Price | Support |\n|---|---|---|---|\n| Basic | 3 | $ 9.99 | mail |\n| Team | 12 | $ 49 | "
     "mail, chat |\n| Company | 250 | $ 1,299.00 | telephone, 24/7 |\n\nTotal: 1,357.99; VAT (19 %): 258.02.",
