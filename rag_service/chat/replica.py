@@ -102,7 +102,7 @@ class Replica:
 
     async def _stop_those_of_revoked_keys(self) -> None:
         """Whoever reads such a run, on any server, is told by its end that the key counts no more."""
-        async with self._database.transaction() as session:
+        async with self._database.reading() as session:
             for run_id in await Runs(session).of_revoked_keys(self.name):
                 self._stop(run_id)
 
