@@ -13,7 +13,7 @@ from typing import Self
 from rag_service.errors import Overloaded
 
 BURST_SECONDS = 1.0
-"""Longest wait where many came at once."""
+"""Longest wait where many came at once. A queue that has stood for longer is no burst."""
 QUEUE_SECONDS = 0.05
 """Longest wait under overload: a queue that does not end makes everybody late, and nobody is served the sooner."""
 OVERLOAD_SECONDS = 5.0
@@ -35,8 +35,8 @@ class Gate:
     it is seen by what passages take beside others and alone.
 
     How long one would wait is known from the queue and from what a passage has taken lately; who would wait too long is
-    refused at once, before they wait. A burst may wait a second. Once somebody had to be refused, it is overload: until
-    it has ended, only those are taken in who wait for moments.
+    refused at once, before they wait. A burst may wait a second. Once somebody had to be refused, or a queue does not
+    end, it is overload: until that has ended, only those are taken in who wait for moments.
     """
 
     def __init__(self, width: int) -> None:
@@ -45,6 +45,7 @@ class Gate:
         self._inside = 0
         self._coming = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting_since = 0.0
         self._refused_at = -math.inf
         self._taken = 0.05
         self._alone: float | None = None
@@ -81,7 +82,9 @@ class Gate:
         place = self._inside + ahead - self._width + 1
         if place <= 0:
             return
-        is_overload = time.monotonic() - self._refused_at < OVERLOAD_SECONDS
+        now = time.monotonic()
+        stands = bool(self._waiting) and now - self._waiting_since > BURST_SECONDS
+        is_overload = stands or now - self._refused_at < OVERLOAD_SECONDS
         # One may always wait: a place that becomes free is not to stay empty.
         patience = min(BURST_SECONDS, max(QUEUE_SECONDS, self._expected(1))) if is_overload else BURST_SECONDS
         if self._expected(place) > patience:
@@ -89,6 +92,8 @@ class Gate:
 
     async def _turn(self) -> None:
         turn = asyncio.get_running_loop().create_future()
+        if not self._waiting:
+            self._waiting_since = time.monotonic()
         self._waiting.append(turn)
         try:
             async with asyncio.timeout(BURST_SECONDS):

@@ -130,8 +130,9 @@ async def test_a_visitor_who_is_always_new_is_stopped_by_the_address(
                 await answer.aread()
                 refused.append(answer.json()["code"])
         assert (turns, refused) == (10, ["too_many_runs"] * 2)
-        left = [(await page.post("/api/v1/embeds/home/token", json={})).status_code for _ in range(8)]
-        assert left == [200] * 6 + [429] * 2
+        left = [(await page.post("/api/v1/embeds/home/token", json={})).status_code for _ in range(12)]
+        # Where a minute of the clock begins meanwhile, the one before it counts for a little less.
+        assert left[:6] == [200] * 6 and left[-2:] == [429] * 2, left
 
 
 async def test_a_slot_is_free_again_however_its_turn_ends(serve: Serve, model_server: ModelServer) -> None:

@@ -63,6 +63,26 @@ async def test_once_somebody_was_refused_few_wait_until_overload_has_ended(
     inside.end()
 
 
+async def test_a_queue_that_does_not_end_is_overload_though_nobody_waits_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate = Gate(1)
+    inside = await gate.enter()
+    waiting = [asyncio.create_task(gate.enter()) for _ in range(3)]
+    await asyncio.sleep(0)
+    monkeypatch.setattr(
+        gates, "BURST_SECONDS", 0.3
+    )  # they wait for less, and yet have stood for longer by now
+    gate._waiting_since -= 1
+    late = asyncio.create_task(gate.enter())
+    await asyncio.sleep(0)
+    assert late.done() and isinstance(late.exception(), Overloaded)
+    inside.end()
+    for one in waiting:
+        (await one).end()
+    (await gate.enter()).end()
+
+
 async def test_who_is_on_the_way_is_counted_until_they_arrive() -> None:
     gate = Gate(1)
     await gate.enter()
