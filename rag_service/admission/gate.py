@@ -14,7 +14,7 @@ from rag_service.errors import Overloaded
 
 BURST_SECONDS = 1.0
 """Longest wait where many came at once. A queue that has been long for longer is no burst."""
-LONG_SECONDS = 0.25
+LONG_SECONDS = 0.5
 """A queue is long where its last waits for so long. A shorter one may stand: a few callers who each ask again as soon as
 they are answered wait for each other, and none of them is to be refused."""
 QUEUE_SECONDS = 0.05

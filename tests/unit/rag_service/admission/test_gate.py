@@ -63,13 +63,13 @@ async def test_once_somebody_was_refused_few_wait_until_overload_has_ended(
     inside.end()
 
 
-@pytest.mark.parametrize(("callers", "is_overload"), [(8, True), (4, False)])
+@pytest.mark.parametrize(("callers", "is_overload"), [(16, True), (8, False)])
 async def test_a_queue_that_stays_long_is_overload_and_one_that_stays_short_is_none(
     callers: int, is_overload: bool
 ) -> None:
     gate = Gate(1)
     inside = await gate.enter()
-    # Of 50 ms each: the last of eight waits for .4 s, and the last of four for .2.
+    # Of 50 ms each: the last of sixteen waits for .8 s, and the last of eight for .4.
     waiting = [asyncio.create_task(gate.enter()) for _ in range(callers)]
     await asyncio.sleep(0)
     if gate._long_since is not None:
