@@ -15,8 +15,8 @@ from rag_service.errors import Overloaded
 BURST_SECONDS = 1.0
 """Longest wait where many came at once. A queue that has been long for longer is no burst."""
 LONG_SECONDS = 0.5
-"""A queue is long where its last waits for so long. A shorter one may stand: a few callers who each ask again as soon as
-they are answered wait for each other, and none of them is to be refused."""
+"""A queue is long where its last waits for so long. A shorter one may stand: a few callers who each ask again as soon
+as they are answered wait for each other, and none of them is to be refused."""
 QUEUE_SECONDS = 0.05
 """Longest wait under overload: a queue that does not end makes everybody late, and nobody is served the sooner."""
 OVERLOAD_SECONDS = 5.0
@@ -24,7 +24,10 @@ OVERLOAD_SECONDS = 5.0
 AGAIN_SECONDS = 3
 """Whoever is refused comes again within so many seconds, not all at the same moment."""
 STRETCH = 1.25
-"""How much longer than alone a passage may take: where it takes longer, they only wait for each other inside."""
+"""How much longer than alone a passage may always take: clocks are not that exact."""
+GAIN = 0.5
+"""So much longer with each beside it: two at a time then let four through in the time of three. Where it takes longer,
+they only wait for each other inside."""
 _NARROWER, _WIDER = 0.2, 0.05
 """By how much a passage that took too long narrows the gate, and one that did not widens it."""
 _NEWEST = 0.2
@@ -129,7 +132,8 @@ class Gate:
         if self._crowded_at < since:
             self._alone = seconds if self._alone is None else self._alone + _NEWEST * (seconds - self._alone)
         if self._alone is not None:
-            step = -_NARROWER if self._taken > STRETCH * self._alone else _WIDER
+            most = max(STRETCH, 1 + GAIN * (self._width - 1)) * self._alone
+            step = -_NARROWER if self._taken > most else _WIDER
             self._fit = min(self._most, max(1.0, self._fit + step))
         self._note_crowd()
         self._inside -= 1
