@@ -58,12 +58,11 @@ STREAMING: dict[str, BesideRelay] = {
 """What is measured after the second start, with a model server and a relay of it as processes of their own."""
 
 
-def measure(only: Collection[str]) -> dict[str, Any]:
-    """Run the parts on one server, then start it a second time."""
+def measure(only: Collection[str], results: dict[str, Any]) -> None:
+    """Run the parts on one server, then start it a second time; each enters its figures as soon as it has them."""
     with tempfile.TemporaryDirectory(prefix="rag-bench-") as folder, ModelServer() as model:
         state = Path(folder) / "state"
         env = {"OPENAI_BASE_URL": model.base_url}
-        results: dict[str, Any] = {}
         with serving(state, **env) as server:
             first_start = server.ready_seconds
             for name, part in PARTS.items():
@@ -85,7 +84,6 @@ def measure(only: Collection[str]) -> dict[str, Any]:
                 if name in only:
                     status.update(f"Measuring {name}…")
                     results[name] = streaming(server, model_url, relay_url)
-    return results
 
 
 def flat(results: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -104,8 +102,16 @@ def main() -> None:
     usual = [name for name in names if name not in SLOW]
     parser.add_argument("--only", nargs="+", choices=names, default=usual, help="leave out the other parts")
     asked = parser.parse_args()
-    output, results = asked.output, measure(asked.only)
-    report = {
+    results: dict[str, Any] = {}
+    try:
+        measure(asked.only, results)
+    finally:  # what was measured is not lost with a part that fails
+        report(results, asked.output)
+
+
+def report(results: dict[str, Any], output: Path) -> None:
+    """Write the figures, with what they were measured on, and print them."""
+    told = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {
             "cpus": os.cpu_count(),
@@ -114,7 +120,7 @@ def main() -> None:
         },
         "results": results,
     }
-    output.write_text(json.dumps(report, indent=2) + "\n")
+    output.write_text(json.dumps(told, indent=2) + "\n")
     table = Table("Figure", "Value")
     for path, value in flat(results):
         table.add_row(path, value)

@@ -151,7 +151,7 @@ class ChatService:
                 asked = await question_of(branches, regenerate_message_id)
                 answer = await conversations.add_answer(conversation, asked)
             else:
-                parent = await parent_of(branches, parent_message_id)
+                parent = await parent_of(branches, parent_message_id) if conversation_id else None
                 asked, answer = await conversations.add_turn(conversation, question, parent)
             Runs(session).add(
                 StoredRun(
