@@ -70,10 +70,18 @@ class LocalEmbedder:
         self._tokenizer.no_padding()
         self._unknown = str(getattr(self._model.tokenizer, "unk_token", None))
         count = min(cores(), MOST_LANES)
-        self._questions = ThreadPoolExecutor(
-            count, thread_name_prefix="question", initializer=lambda: torch.set_num_threads(1)
+        self._measuring = ThreadPoolExecutor(
+            1, thread_name_prefix="measuring", initializer=lambda: torch.set_num_threads(1)
         )
         self._warm = threading.Lock()
+        # Those that come while one is under way go together, for which each needs two thirds of the time.
+        self._questions = Lanes(
+            self._encode_questions,
+            batch=batch_ways.BATCH,
+            prepare=lambda: torch.set_num_threads(1),
+            count=max(1, count // 2),
+            name="question",
+        )
 
         def prepare() -> None:
             torch.set_num_threads(max(1, cores() // count))
@@ -118,23 +126,27 @@ class LocalEmbedder:
             return np.zeros((0, self.dimensions), dtype=np.float32)
         if "encode" not in self.__dict__:
             # Before the lanes run: alone, and with the tokenizer set up by one thread, which is not safe in two.
-            await asyncio.get_running_loop().run_in_executor(self._questions, self._measured)
+            await asyncio.get_running_loop().run_in_executor(self._measuring, self._measured)
         return await self._lanes.encode(texts)
 
     async def embed_question(self, text: str) -> Vectors:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._questions, self._encode_question, text)
+        vector: Vectors = (await self._questions.encode([text]))[0]
+        return vector
 
     def _measured(self) -> batch_ways.Encode:
         with self._warm:
             return self.encode
 
-    def _encode_question(self, text: str) -> Vectors:
-        if "_way" not in self.__dict__:
+    def _encode_questions(self, texts: Sequence[str]) -> Vectors:
+        if "_way" in self.__dict__:
+            way = self._way
+        else:
             # The first time sets the tokenizer up, which is not safe in two threads.
             with self._warm:
-                return self._way(text)
-        return self._way(text)
+                way = self._way
+        if len(texts) > 1 and isinstance(way, packed_bert.PackedBert):
+            return way.encode(texts)
+        return np.stack([way(text) for text in texts])
 
     @cached_property
     def _way(self) -> packed_bert.Encode:

@@ -120,3 +120,13 @@ async def test_an_embedder_serves_as_langchains() -> None:
     vector = await embeddings.aembed_query("x")
     assert len(vector) == 256 and all(type(value) is float for value in vector)
     assert await asyncio.to_thread(embeddings.embed_query, "x") == vector
+
+
+async def test_questions_that_are_asked_together_have_the_vectors_that_they_have_alone(
+    local: LocalEmbedder,
+) -> None:
+    alone = [await local.embed_question(text) for text in TEXTS]
+    together = await asyncio.gather(*(local.embed_question(text) for text in [*TEXTS, *TEXTS]))
+    for one, other in zip([*alone, *alone], together, strict=True):
+        assert one.shape == (local.dimensions,)
+        assert float(one @ other) > 0.999
