@@ -25,13 +25,13 @@ from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import Remembered, inert, transcript
 from rag_service.chat.prompts import Prompt
 from rag_service.chat.source_text import as_text, inside_tags, source_of
-from rag_service.chat.turn import Turn, rounded
+from rag_service.chat.turn import Begun, Turn, rounded
 from rag_service.db.models import KnowledgeBase
 from rag_service.db.repositories.filters import Filters
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge import refusal
 from rag_service.knowledge.embeddings import Embedder
-from rag_service.knowledge.retriever import Retrieval, Retriever
+from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.selection import Hit
 from rag_service.knowledge.tokens import estimate_tokens
 from rag_service.knowledge.trace import Trace
@@ -70,28 +70,24 @@ class Answering:
         yield Sources(turn.sources)
         if turn.trace:
             yield _traced(turn)
+        if turn.sources:
+            turn = replace(turn, found=turn.found.without_hits())
         async with aclosing(self._text(turn)) as told:
             async for event in told:
                 yield event
         yield _done(turn)
 
-    def search_ahead(
-        self, question: str, knowledge_base: KnowledgeBase, filters: Filters
-    ) -> "asyncio.Task[Retrieval]":
+    def search_ahead(self, question: str, knowledge_base: KnowledgeBase, filters: Filters) -> Begun:
         """Search for a first question, before which nothing was said that could word it otherwise, while it is still
         being entered: a turn that has this as its `searching` does not search again."""
-        task = asyncio.create_task(
-            self.retriever.retrieve(
-                question,
-                knowledge_base.id,
-                limit=self.retrieve_chunks,
-                filters=filters,
-                knowledge_base=knowledge_base,
-            )
+        search = self.retriever.retrieve(
+            question,
+            knowledge_base.id,
+            limit=self.retrieve_chunks,
+            filters=filters,
+            knowledge_base=knowledge_base,
         )
-        # Its error is the turn's, and nobody's where the question could not be entered.
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return task
+        return Begun(asyncio.create_task(search))
 
     async def _remember(self, turn: Turn) -> Turn:
         before = time.perf_counter()
@@ -143,7 +139,7 @@ class Answering:
             filters=turn.filters,
         )
         asked = turn.question if turn.asked else turn.query
-        plain = turn.searching or search(asked, history=turn.asked)
+        plain = (turn.searching and turn.searching.take()) or search(asked, history=turn.asked)
         if self.expansion is None:
             found = await plain
         else:

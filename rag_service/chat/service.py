@@ -1,6 +1,5 @@
 """A turn of a conversation: begun, streamed, saved, whatever happens on the way."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from uuid import UUID
@@ -19,7 +18,7 @@ from rag_service.chat.retold import retold
 from rag_service.chat.runs import Run
 from rag_service.chat.summaries import Summariser
 from rag_service.chat.titles import Titles, first_title
-from rag_service.chat.turn import Record, Turn
+from rag_service.chat.turn import Begun, Record, Turn
 from rag_service.db.engine import Database
 from rag_service.db.models import Channel, Conversation, KnowledgeBase, StoredRun, new_id
 from rag_service.db.repositories.branches import Branches
@@ -30,7 +29,7 @@ from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.db.repositories.runs import Runs
 from rag_service.errors import InvalidInput, NotFound
 from rag_service.knowledge.embeddings import Embedder
-from rag_service.knowledge.retriever import Retrieval, Retriever
+from rag_service.knowledge.retriever import Retriever
 from rag_service.knowledge.tokens import estimate_tokens
 from rag_service.settings import Settings
 
@@ -132,7 +131,7 @@ class ChatService:
             self._retriever.expect(
                 question
             )  # while it is entered; nothing was said before that could reword it
-        searching: asyncio.Task[Retrieval] | None = None
+        searching: Begun | None = None
         run_id = new_id()
         once = once or Once(principal.subject, None)
         async with self._database.transaction() as session:

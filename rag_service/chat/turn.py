@@ -71,6 +71,20 @@ class Record:
         return 1000 * (time.perf_counter() - self.started)
 
 
+class Begun:
+    """A search that was begun before its turn, until it is taken: a turn that streams is not to hold all it found."""
+
+    def __init__(self, search: "asyncio.Task[Retrieval]") -> None:
+        # Its error is the turn's, and nobody's where the question could not be entered.
+        search.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._search: asyncio.Task[Retrieval] | None = search
+
+    def take(self) -> "asyncio.Task[Retrieval] | None":
+        """The search; None where it was taken before."""
+        search, self._search = self._search, None
+        return search
+
+
 @dataclass(frozen=True)
 class Turn:
     """One question on its way through the chain. `asked` are the questions before it, where they help to search.
@@ -92,7 +106,7 @@ class Turn:
     filters: Filters = NO_FILTERS
     told: Sequence[BaseMessage] | None = None
     instruction: str = ""
-    searching: "asyncio.Task[Retrieval] | None" = None
+    searching: "Begun | None" = None
     history: Sequence[BaseMessage] = ()
     summary: str = ""
     query: str = ""

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import numpy as np
@@ -50,6 +50,10 @@ class Retrieval:
     def all(self) -> list[Hit]:
         """The hits, and behind them what was left out."""
         return [*self.hits, *self.left_out]
+
+    def without_hits(self) -> "Retrieval":
+        """What else it tells: an answer that streams for minutes has its sources, and need not hold the hits too."""
+        return replace(self, hits=(), left_out=())
 
 
 NOTHING = Retrieval(())
