@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Request, Response
 
 from rag_service.api import sse, turns
-from rag_service.api.deps import AskedOnce, ProtectedRoute, Svc, Visitor
+from rag_service.api.deps import AskedOnce, ProtectedRoute, Svc, UntilAnswered, Visitor, address_of
 from rag_service.api.schemas.chat import ChatAnswer, ChatRequest, CitationOut, SourceOut
 from rag_service.api.schemas.traces import TurnTrace
 from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources, Traced
@@ -22,7 +22,12 @@ _starting = APIRouter(tags=["chat"], route_class=turns.TurnRoute)
 
 @_starting.post("/chat", response_model=ChatAnswer)
 async def chat(
-    body: ChatRequest, request: Request, principal: Visitor, services: Svc, once: AskedOnce
+    body: ChatRequest,
+    request: Request,
+    principal: Visitor,
+    services: Svc,
+    once: AskedOnce,
+    held: UntilAnswered,
 ) -> Response | ChatAnswer:
     """Ask a question. With `stream` (the default) the answer comes as server-sent events:
 
@@ -52,6 +57,7 @@ async def chat(
             ),
         )
     except Repeated as repeated:
+        held.enter_context(services.admission.limits.following(principal, address_of(request)))
         run = await services.chat.again(principal, repeated.answer)
     if body.stream:
         return sse.TurnStream(run, send_seconds=services.settings.stream_send_seconds)
@@ -62,12 +68,15 @@ async def chat(
 @router.get("/chat/{run_id}/events")
 async def follow_chat(
     run_id: UUID,
+    request: Request,
     principal: Visitor,
     services: Svc,
+    held: UntilAnswered,
     last_event_id: Annotated[str, Header(pattern="^[0-9]{1,9}$")] = "0",
 ) -> Response:
     """Follow a turn of yours, from its first event or from the one behind `Last-Event-ID`. It may be under way, on
     any server, or have ended within the last hour."""
+    held.enter_context(services.admission.limits.following(principal, address_of(request)))
     run = await services.chat.runs.follow(principal.subject, run_id)
     after = int(last_event_id)
     run.check(after)
