@@ -19,6 +19,7 @@ from rag_service.chat.runs import Run
 from rag_service.chat.summaries import Summariser
 from rag_service.chat.titles import Titles, first_title
 from rag_service.chat.turn import Record, Turn
+from rag_service.chat.usage import Spend
 from rag_service.db.engine import Database
 from rag_service.db.models import Channel, Conversation, KnowledgeBase, StoredRun, new_id
 from rag_service.db.repositories.branches import Branches
@@ -95,6 +96,7 @@ class ChatService:
         principal: Principal,
         question: str | None,
         *,
+        spend: Spend,
         conversation_id: UUID | None = None,
         parent_message_id: Parent = NEWEST,
         regenerate_message_id: UUID | None = None,
@@ -112,7 +114,8 @@ class ChatService:
         asks for.
 
         `history` is what was said before where the caller keeps the conversation: memory is then not looked at.
-        `instruction` is what the caller wishes of a generated answer; it cannot undo the answer prompt.
+        `instruction` is what the caller wishes of a generated answer; it cannot undo the answer prompt. `spend` counts
+        what models use behind the answer, for a title or a summary.
 
         Raises:
             Repeated: the same was asked under this key before; `again` gives its run.
@@ -167,6 +170,7 @@ class ChatService:
             question=asked.content,
             record=Record(),
             refusal_score=self._refusal_score if found.refusal_score is None else found.refusal_score,
+            spend=spend,
             prompt=found.prompt,
             filters=filters,
             trace=trace,
@@ -205,7 +209,7 @@ class ChatService:
         return await self._memory.before(turn.owner, turn.message_id)
 
     def _completed(self, turn: Turn) -> None:
-        self._summaries.after(turn.owner, turn.conversation_id, turn.message_id)
+        self._summaries.after(turn)
         if self._titles is not None:
             self._titles.after(turn)
 

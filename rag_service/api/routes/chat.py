@@ -43,9 +43,10 @@ async def chat(
         run = await turns.begin(
             request,
             services,
-            lambda: services.chat.begin(
+            lambda spend: services.chat.begin(
                 principal,
                 body.message,
+                spend=spend,
                 conversation_id=body.conversation_id,
                 parent_message_id=body.parent,
                 regenerate_message_id=body.regenerate_message_id,

@@ -40,9 +40,10 @@ async def complete_chat(
         run = await turns.begin(
             request,
             services,
-            lambda: services.chat.begin(
+            lambda spend: services.chat.begin(
                 principal,
                 body.question,
+                spend=spend,
                 knowledge_base=body.model,
                 channel="openai",
                 history=body.history,
