@@ -1,15 +1,25 @@
 """Asking: one turn, streamed or whole."""
 
 from contextlib import aclosing
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request, Response
 
 from rag_service.api import sse, turns
-from rag_service.api.deps import AskedOnce, ProtectedRoute, Svc, UntilAnswered, Visitor, address_of
+from rag_service.api.deps import (
+    AskedOnce,
+    ProtectedRoute,
+    Svc,
+    UntilAnswered,
+    Visitor,
+    address_of,
+    still_valid,
+)
 from rag_service.api.schemas.chat import ChatAnswer, ChatRequest, CitationOut, SourceOut
 from rag_service.api.schemas.traces import TurnTrace
+from rag_service.api.watching import unless_invalid
 from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources, Traced
 from rag_service.chat.runs import Run
 from rag_service.db.repositories.filters import NO_FILTERS
@@ -63,7 +73,7 @@ async def chat(
     if body.stream:
         return sse.TurnStream(run, send_seconds=services.settings.stream_send_seconds)
     with run.followed():
-        return await _whole(run)
+        return await unless_invalid(_whole(run), partial(still_valid, services, principal), run.stop)
 
 
 @router.get("/chat/{run_id}/events")

@@ -1,14 +1,16 @@
 """OpenAI's protocol: a knowledge base is a model, a turn is a chat completion."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from rag_service.api import turns
 from rag_service.api.completions import Completion, CompletionStream
-from rag_service.api.deps import Chatter, ProtectedRoute, Svc, own_origin
+from rag_service.api.deps import Chatter, ProtectedRoute, Svc, own_origin, still_valid
 from rag_service.api.schemas.openai import CompletionRequest, ModelList, ModelOut
+from rag_service.api.watching import unless_invalid
 from rag_service.errors import NotFound
 
 router = APIRouter(prefix="/v1", tags=["OpenAI's protocol"], route_class=ProtectedRoute)
@@ -55,8 +57,9 @@ async def complete_chat(
     completion = Completion(run, body, count=services.chat.count_tokens, site=own_origin(request))
     if body.stream:
         return CompletionStream(completion, send_seconds=services.settings.stream_send_seconds)
+    valid = partial(still_valid, services, principal)
     with run.followed():
-        return await _whole(completion, request)
+        return await unless_invalid(_whole(completion, request), valid, run.stop)
 
 
 router.include_router(_starting)
@@ -71,6 +74,7 @@ async def _whole(completion: Completion, request: Request) -> dict[str, Any]:
         completion.run.stop()  # of no effect on a turn that has ended
         return await answering
     finally:
+        answering.cancel()
         leaving.cancel()
         completion.run.stop()
 
