@@ -20,6 +20,7 @@ from rag_service.api.deps import (
 from rag_service.api.schemas.chat import ChatAnswer, ChatRequest, CitationOut, SourceOut
 from rag_service.api.schemas.traces import TurnTrace
 from rag_service.api.watching import unless_invalid
+from rag_service.chat.asking import Ask
 from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources, Traced
 from rag_service.chat.runs import Run
 from rag_service.db.repositories.filters import NO_FILTERS
@@ -49,23 +50,21 @@ async def chat(
     """
     if body.trace and not principal.may("admin"):
         raise Forbidden("How sources were found is told to admins only; ask without `trace`.")
+    ask = Ask(
+        body.message,
+        conversation_id=body.conversation_id,
+        parent_message_id=body.parent,
+        regenerate_message_id=body.regenerate_message_id,
+        knowledge_base=body.knowledge_base,
+        filters=body.filters.to_filters() if body.filters else NO_FILTERS,
+        trace=body.trace,
+    )
+    said = f"chat {body.model_dump_json(exclude={'stream'}, exclude_unset=True)}"
     try:
         run = await turns.begin(
             request,
             services,
-            lambda spend: services.chat.begin(
-                principal,
-                body.message,
-                spend=spend,
-                conversation_id=body.conversation_id,
-                parent_message_id=body.parent,
-                regenerate_message_id=body.regenerate_message_id,
-                knowledge_base=body.knowledge_base,
-                filters=body.filters.to_filters() if body.filters else NO_FILTERS,
-                trace=body.trace,
-                once=once,
-                said=f"chat {body.model_dump_json(exclude={'stream'}, exclude_unset=True)}",
-            ),
+            lambda spend: services.chat.begin(principal, ask, spend=spend, once=once, said=said),
         )
     except Repeated as repeated:
         held.enter_context(services.admission.limits.following(principal, address_of(request)))

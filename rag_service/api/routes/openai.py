@@ -11,6 +11,7 @@ from rag_service.api.completions import Completion, CompletionStream
 from rag_service.api.deps import Chatter, ProtectedRoute, Svc, own_origin, still_valid
 from rag_service.api.schemas.openai import CompletionRequest, ModelList, ModelOut
 from rag_service.api.watching import unless_invalid
+from rag_service.chat.asking import Ask
 from rag_service.errors import NotFound
 
 router = APIRouter(prefix="/v1", tags=["OpenAI's protocol"], route_class=ProtectedRoute)
@@ -38,19 +39,16 @@ async def complete_chat(
 ) -> Response | dict[str, Any]:
     """One turn: the last message is the question, those before it are its history, and system messages are wishes for
     the answer. Citations come as `annotations`, and with all that proves them in `rag`."""
+    ask = Ask(
+        body.question,
+        knowledge_base=body.model,
+        channel="openai",
+        history=body.history,
+        instruction=body.instruction,
+    )
     try:
         run = await turns.begin(
-            request,
-            services,
-            lambda spend: services.chat.begin(
-                principal,
-                body.question,
-                spend=spend,
-                knowledge_base=body.model,
-                channel="openai",
-                history=body.history,
-                instruction=body.instruction,
-            ),
+            request, services, lambda spend: services.chat.begin(principal, ask, spend=spend)
         )
     except NotFound as error:
         raise _no_model(body.model) from error
