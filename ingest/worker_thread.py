@@ -33,6 +33,9 @@ class WorkerThread:
         self._ready: Future[tuple[asyncio.AbstractEventLoop, Ready]] = Future()
         self._stop = asyncio.Event()
         self._jobs: set[asyncio.Task[bool]] = set()
+        self._handing = threading.Lock()
+        self._handed: set[Future[None]] = set()
+        self._has_ended = False
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def start(self) -> None:
@@ -43,11 +46,17 @@ class WorkerThread:
     def do(self, job_id: UUID) -> None:
         """Do that job if it is due. One that is taken, has ended or is not due yet is passed over.
 
-        When the thread is told to stop, the job is handed back.
+        When the thread is told to stop, the job is handed back; behind its end, nothing is done.
         """
         loop, ready = self._ready.result()
+        with self._handing:
+            if self._has_ended:
+                return
+            done = asyncio.run_coroutine_threadsafe(self._do(ready, job_id), loop)
+            self._handed.add(done)
+            done.add_done_callback(self._handed.discard)
         with suppress(CancelledError, Unavailable):  # its row tells, and it is sent again
-            asyncio.run_coroutine_threadsafe(self._do(ready, job_id), loop).result()
+            done.result()
 
     def stop(self) -> None:
         """Hand back what is under way and take nothing more; may be called from a signal handler."""
@@ -87,7 +96,11 @@ class WorkerThread:
                 self._stop.set()
                 for job in self._jobs:
                     job.cancel()
-                await asyncio.gather(*self._jobs, return_exceptions=True)
+                # What is handed to a loop that has run its last round is never begun, and would be waited for for ever.
+                with self._handing:
+                    self._has_ended = True
+                    handed = [asyncio.wrap_future(one) for one in self._handed]
+                await asyncio.gather(*handed, return_exceptions=True)
 
     async def _do(self, ready: Ready, job_id: UUID) -> None:
         if self._stop.is_set():

@@ -1,19 +1,18 @@
-"""A way to a server that breaks when it is told to."""
+"""A way to a server that breaks, or falls silent, when it is told to."""
 
 import asyncio
 import contextlib
 from typing import Self
 from urllib.parse import urlsplit
 
-from tests.conftest import Server
-
 
 class Line:
-    """A line to a server that can be cut, as when the server is gone."""
+    """A line to the server at an address, which can be cut, as when the server is gone."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, to: str) -> None:
         self.url = ""
-        self._to = urlsplit(server.url)
+        self._to = urlsplit(to)
+        self._is_silent = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
         self._listener: asyncio.Server | None = None
         self._drops_next = False
@@ -38,6 +37,12 @@ class Line:
         for writer in self._open:
             writer.transport.abort()
 
+    def hush(self) -> None:
+        """Swallow what is sent on the connections that are open, and keep them open, as a network does whose other end
+        vanished; new ones work."""
+        self._is_silent.set()
+        self._is_silent = asyncio.Event()
+
     def drop_next(self) -> None:
         """Let the next request arrive, and end its connection before anything of the answer is handed on."""
         self._drops_next = True
@@ -47,8 +52,13 @@ class Line:
         self._open |= {writer, far_writer}
         if self._drops_next:
             self._drops_next = False
-            await asyncio.gather(_pipe(reader, far_writer), self._drop_answer(far_reader, writer))
-        await asyncio.gather(_pipe(reader, far_writer), _pipe(far_reader, writer))
+            await asyncio.gather(
+                _pipe(reader, far_writer, self._is_silent), self._drop_answer(far_reader, writer)
+            )
+        is_silent = self._is_silent
+        await asyncio.gather(_pipe(reader, far_writer, is_silent), _pipe(far_reader, writer, is_silent))
+        for one in (writer, far_writer):
+            one.close()
         self._open -= {writer, far_writer}
 
     async def _drop_answer(self, far_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,9 +66,11 @@ class Line:
         writer.transport.abort()
 
 
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_silent: asyncio.Event) -> None:
     with contextlib.suppress(OSError):
         while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+            if not is_silent.is_set():
+                writer.write(data)
+                await writer.drain()
+    if not is_silent.is_set():
+        writer.close()

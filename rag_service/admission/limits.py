@@ -1,11 +1,12 @@
-"""What a caller may use: requests a minute, turns at the same time, tokens a day.
+"""What a caller may use: requests a minute, turns and readers of turns at the same time, tokens a day.
 
 A key is counted by itself, wherever it is used. A visitor is counted too by the address that asks, since anybody can be
 a new visitor; one address may use what ten visitors may. Guesses at a credential are counted by the address alone.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Self
@@ -20,7 +21,7 @@ from rag_service.settings import Settings
 VISITORS_AN_ADDRESS = 10
 """How many visitors' worth one address may use: an office has one address."""
 
-CHAT_REQUESTS, CHAT_RUNS = 600, 20
+CHAT_REQUESTS, CHAT_RUNS, CHAT_FOLLOWED = 600, 20, 100
 """Of a key with the role `chat`, where nothing is set; a key of an admin is then not limited."""
 
 RUN_SECONDS = 5
@@ -33,15 +34,16 @@ class Allowance:
 
     requests: int
     runs: int
+    followed: int
     tokens: int
 
     def times(self, count: int) -> "Allowance":
-        return Allowance(self.requests * count, self.runs * count, self.tokens * count)
+        return Allowance(self.requests * count, self.runs * count, self.followed * count, self.tokens * count)
 
 
 @dataclass
 class Slot:
-    """A turn's place among those of its caller; freed once, whatever is asked of it how often."""
+    """A place among those of a caller, of a turn or a reader; freed once, whatever is asked of it how often."""
 
     _counts: Counter[str]
     _keys: tuple[str, ...]
@@ -58,7 +60,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of all callers. Turns under way are counted by this process: they end with it."""
+    """The limits of all callers. Turns under way and their readers are counted by this process: they end with it."""
 
     counters: Counters
     chat: Allowance
@@ -66,21 +68,25 @@ class Limits:
     visitor: Allowance
     failures: int
     _running: Counter[str] = field(default_factory=Counter)
+    _following: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         requests, runs = settings.limit_requests_per_minute, settings.limit_concurrent_runs
+        followed = settings.limit_followed_streams
         return cls(
             counters=Counters(settings.redis_url.get_secret_value() if settings.redis_url else None),
             chat=Allowance(
                 CHAT_REQUESTS if requests is None else requests,
                 CHAT_RUNS if runs is None else runs,
+                CHAT_FOLLOWED if followed is None else followed,
                 settings.limit_tokens_per_day,
             ),
-            admin=Allowance(requests or 0, runs or 0, settings.limit_tokens_per_day),
+            admin=Allowance(requests or 0, runs or 0, followed or 0, settings.limit_tokens_per_day),
             visitor=Allowance(
                 settings.limit_visitor_requests_per_minute,
                 settings.limit_visitor_concurrent_runs,
+                settings.limit_visitor_followed_streams,
                 settings.limit_visitor_tokens_per_day,
             ),
             failures=settings.limit_failures_per_minute,
@@ -119,9 +125,25 @@ class Limits:
                     limit=("runs", allowance.runs, 0, 0),
                     again_seconds=RUN_SECONDS,
                 )
-        keys = tuple(key for key, _ in callers)
-        self._running.update(keys)
-        return Slot(self._running, keys)
+        return _slot(self._running, callers)
+
+    @contextmanager
+    def following(self, principal: Principal, address: str) -> Iterator[None]:
+        """Within the block a caller reads along with one more turn. Raises TooMany."""
+        callers = list(self._callers(principal, address))
+        for key, allowance in callers:
+            if 0 < allowance.followed <= self._following[key]:
+                raise TooMany(
+                    f"You read along with {allowance.followed} answers already; wait until one has ended.",
+                    code="too_many_streams",
+                    limit=("streams", allowance.followed, 0, 0),
+                    again_seconds=RUN_SECONDS,
+                )
+        slot = _slot(self._following, callers)
+        try:
+            yield
+        finally:
+            slot.free()
 
     async def spend_tokens(self, principal: Principal, address: str, tokens: int) -> None:
         """Count what a turn has used."""
@@ -171,6 +193,12 @@ class Limits:
                 limit=("tokens", most, standing.window, standing.seconds),
                 again_seconds=standing.seconds,
             )
+
+
+def _slot(counts: Counter[str], callers: Sequence[tuple[str, Allowance]]) -> Slot:
+    keys = tuple(key for key, _ in callers)
+    counts.update(keys)
+    return Slot(counts, keys)
 
 
 def _per_day(tokens: int) -> RateLimitItem:

@@ -1,6 +1,7 @@
 """What routes depend on: the services, and a principal that was proved before the body was read."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Protocol
@@ -215,6 +216,15 @@ def _find_requirement(dependant: Dependant) -> Requires | None:
         if found := _find_requirement(child):
             return found
     return None
+
+
+async def _until_answered() -> AsyncIterator[ExitStack]:
+    with ExitStack() as held:
+        yield held
+
+
+UntilAnswered = Annotated[ExitStack, Depends(_until_answered)]
+"""Gives back what it was given to hold once the response has been sent, or has broken off."""
 
 
 IdempotencyKey = Annotated[

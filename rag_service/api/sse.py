@@ -39,7 +39,7 @@ def encoded(data: dict[str, Any]) -> str:
 
 REVOKED = Failed(
     "credential_revoked",
-    "The key or the chat that this stream was begun with was revoked, or has ended.",
+    "The key or the chat that this answer was asked with was revoked, or has ended.",
     retryable=False,
 )
 

@@ -11,6 +11,7 @@ from rag_service.admission.gate import Passage
 from rag_service.api.deps import ProtectedRoute, Services, address_of, get_services
 from rag_service.chat.events import Delta, Done, Sources
 from rag_service.chat.runs import Run
+from rag_service.chat.usage import Spend
 from rag_service.knowledge.tokens import estimate_tokens
 
 
@@ -42,33 +43,36 @@ class TurnRoute(ProtectedRoute):
         request.state.coming.close()  # a body that never comes is to keep no place
 
 
-async def begin(request: Request, services: Services, start: Callable[[], Awaitable[Run]]) -> Run:
-    """The turn that `start` begins, once there is room for it. Behind a `TurnRoute`.
+async def begin(request: Request, services: Services, start: Callable[[Spend], Awaitable[Run]]) -> Run:
+    """The turn that `start` begins, once there is room for it; it is given what counts tokens that are used behind the
+    answer. Behind a `TurnRoute`.
 
     Raises:
         Overloaded: there is none.
         What `start` raises: nothing is taken up then.
     """
+    admission, principal, address = services.admission, request.state.principal, address_of(request)
+
+    def spend(tokens: int) -> None:
+        if admission.limits.limits_tokens(principal):
+            admission.note(admission.limits.spend_tokens(principal, address, tokens))
+
     with ExitStack() as stack:
-        stack.enter_context(services.admission.turns.enter())
-        passage = stack.enter_context(await services.admission.gate.enter())
-        run = await start()
+        stack.enter_context(admission.turns.enter())
+        passage = stack.enter_context(await admission.gate.enter())
+        run = await start(spend)
         held = stack.pop_all()
     slot, request.state.slot = request.state.slot, None
     request.state.place.give_up()  # from here on it counts as a turn, no longer as a request
-    principal, address = request.state.principal, address_of(request)
 
     def has_ended(_: asyncio.Task[None]) -> None:
         held.close()
         slot.free()
-        if services.admission.limits.limits_tokens(principal):
-            services.admission.note(
-                services.admission.limits.spend_tokens(principal, address, tokens_spent(run))
-            )
+        spend(tokens_spent(run))
 
     assert run.task is not None  # noqa: S101 - one that has begun has a task
     run.task.add_done_callback(has_ended)
-    services.admission.note(_until_computed(run, passage, by_model=services.settings.has_model))
+    admission.note(_until_computed(run, passage, by_model=services.settings.has_model))
     return run
 
 

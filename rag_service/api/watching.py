@@ -1,13 +1,15 @@
-"""Streams end with the credential that they were begun with."""
+"""Streams, and answers that are waited for whole, end with the credential that they were begun with."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from rag_service.api import sse
-from rag_service.errors import Unavailable
+from rag_service.errors import Unauthenticated, Unavailable
+
+T = TypeVar("T")
 
 LOOK_SECONDS = 5.0
 """How often it is looked whether a stream's credential still counts."""
@@ -40,6 +42,27 @@ async def while_valid(
         ended.cancel()
         if close := getattr(frames, "aclose", None):
             await close()
+
+
+async def unless_invalid(
+    answer: Coroutine[Any, Any, T], still_valid: StillValid, revoke: Callable[[], None]
+) -> T:
+    """An answer that is waited for; once its credential counts no more, `revoke` is called in its place.
+
+    Raises:
+        Unauthenticated: the credential counts no more.
+        What `answer` raises.
+    """
+    answering, ended = asyncio.create_task(answer), asyncio.create_task(_until_invalid(still_valid))
+    try:
+        await asyncio.wait([answering, ended], return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            revoke()
+            raise Unauthenticated(sse.REVOKED.detail, code=sse.REVOKED.code)
+        return await answering
+    finally:
+        answering.cancel()
+        ended.cancel()
 
 
 async def _until_invalid(still_valid: StillValid) -> None:

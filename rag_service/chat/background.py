@@ -1,9 +1,27 @@
 """What is done behind answers, in tasks of its own: no answer waits for it, and some may be left undone."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+
+from rag_service.chat.turn import Turn
+from rag_service.chat.usage import Call, usage_of, with_calls
+from rag_service.db.engine import Database
+from rag_service.db.repositories.conversations import Conversations
 
 CLOSING_SECONDS = 5
+
+
+async def charge(database: Database, turn: Turn, calls: Sequence[Call]) -> None:
+    """Count what models used behind an answer: against what its caller may use, and with what the answer used.
+
+    Raises:
+        NotFound: the answer is gone.
+        DatabaseUnavailable
+    """
+    turn.spend(usage_of(calls).get("total_tokens", 0))
+    async with database.transaction() as session:
+        answer = await Conversations(session, turn.owner).message(turn.message_id, change=True)
+        answer.usage = with_calls(answer.usage, calls)
 
 
 class Background:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -15,6 +14,7 @@ from langchain_core.messages import BaseMessage
 from rag_service.chat.breaker import Breaker
 from rag_service.chat.model_faults import ModelFault, fault_of, silent
 from rag_service.chat.pieces import Piece, pieces
+from rag_service.chat.storable import storable
 from rag_service.chat.usage import Call
 from rag_service.knowledge.tokens import TokenCounter
 from rag_service.settings import Price
@@ -25,8 +25,6 @@ TRIES = 3
 PAUSE_SECONDS = 0.5
 """At most before the second try, where the model does not name a time; twice that before the third."""
 
-# A NUL, and halves of surrogate pairs: neither PostgreSQL nor UTF-8 can hold them.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _FINISH = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -51,7 +49,7 @@ class Heard:
             reason = piece.finish_reason.lower()
             self.finish_reason = _FINISH.get(reason, reason)
         self.usage = piece.usage or self.usage
-        text = _UNSTORABLE.sub("", piece.text)
+        text = storable(piece.text)
         if not self.text:
             text = text.lstrip()  # blanks alone are no word
         if text:

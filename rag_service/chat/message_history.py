@@ -19,6 +19,7 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from rag_service.chat.memory import as_said
+from rag_service.chat.storable import storable
 from rag_service.db.engine import Database
 from rag_service.db.repositories.branches import Branches
 from rag_service.db.repositories.conversations import Conversations
@@ -32,7 +33,8 @@ MESSAGES = 200
 class StoredHistory(BaseChatMessageHistory):
     """The newest branch of one conversation of one owner. Its methods are asynchronous: use `ainvoke`, `astream`.
 
-    It holds questions and answers. Messages of other kinds, such as those to and from tools, are not stored.
+    It holds questions and answers. Messages of other kinds, such as those to and from tools, are not stored, nor are
+    NULs and halves of surrogate pairs: by then a chain has answered, and a character is not to cost the whole turn.
     """
 
     def __init__(self, database: Database, owner: str, conversation_id: UUID) -> None:
@@ -47,7 +49,7 @@ class StoredHistory(BaseChatMessageHistory):
         """A new, empty conversation. Raises NotFound where there is no such knowledge base."""
         async with database.transaction() as session:
             base = await KnowledgeBases(session).by_slug(knowledge_base)
-            conversation = await Conversations(session, owner).start(base.id, title)
+            conversation = await Conversations(session, owner).start(base.id, storable(title))
         return cls(database, owner, conversation.id)
 
     async def aget_messages(self) -> list[BaseMessage]:
@@ -72,16 +74,17 @@ class StoredHistory(BaseChatMessageHistory):
             leaf = await branches.leaf()
             last = await branches.find(leaf) if leaf else None
             for message in messages:
-                if not isinstance(message, HumanMessage | AIMessage) or not message.text:
+                text = storable(message.text)
+                if not isinstance(message, HumanMessage | AIMessage) or not text:
                     continue
                 if isinstance(message, HumanMessage):
                     # One that was never answered is worded anew by the next: both follow the same answer.
                     parent = last.parent_id if last and last.role == "user" else last.id if last else None
-                    last = await conversations.add_message(conversation, "user", message.text, parent)
+                    last = await conversations.add_message(conversation, "user", text, parent)
                 elif last is None or last.role != "user":
                     raise InvalidInput("An answer needs a question before it; add the question first.")
                 else:
-                    last = await conversations.add_message(conversation, "assistant", message.text, last.id)
+                    last = await conversations.add_message(conversation, "assistant", text, last.id)
 
     async def aclear(self) -> None:
         """Remove all messages of the conversation. Raises NotFound."""

@@ -1,13 +1,11 @@
 """A turn of a conversation: begun, streamed, saved, whatever happens on the way."""
 
 import logging
-from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
-from langchain_core.messages import BaseMessage
-
 from rag_service.auth.principal import Principal
-from rag_service.chat.branches import NEWEST, Parent, parent_of, question_of
+from rag_service.chat.asking import Ask, Entered, enter
 from rag_service.chat.chains import Answering
 from rag_service.chat.expansion import load_expansion
 from rag_service.chat.live import LiveRuns
@@ -17,13 +15,12 @@ from rag_service.chat.prompts import load_answer_prompts, load_prompt
 from rag_service.chat.retold import retold
 from rag_service.chat.runs import Run
 from rag_service.chat.summaries import Summariser
-from rag_service.chat.titles import Titles, first_title
+from rag_service.chat.titles import Titles
 from rag_service.chat.turn import Begun, Record, Turn
+from rag_service.chat.usage import Spend
 from rag_service.db.engine import Database
-from rag_service.db.models import Channel, Conversation, KnowledgeBase, StoredRun, new_id
-from rag_service.db.repositories.branches import Branches
+from rag_service.db.models import KnowledgeBase, StoredRun, new_id
 from rag_service.db.repositories.conversations import Conversations
-from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.db.repositories.idempotency import Answer, Once
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.db.repositories.runs import Runs
@@ -91,94 +88,65 @@ class ChatService:
             )
 
     async def begin(
-        self,
-        principal: Principal,
-        question: str | None,
-        *,
-        conversation_id: UUID | None = None,
-        parent_message_id: Parent = NEWEST,
-        regenerate_message_id: UUID | None = None,
-        knowledge_base: str | None = None,
-        filters: Filters = NO_FILTERS,
-        trace: bool = False,
-        once: Once | None = None,
-        said: str = "",
-        channel: Channel = "chat",
-        history: Sequence[BaseMessage] | None = None,
-        instruction: str = "",
+        self, principal: Principal, ask: Ask, *, spend: Spend, once: Once | None = None, said: str = ""
     ) -> Run:
-        """Save the question and set the answer going; without a question, that of `regenerate_message_id` is answered
-        anew, beside the answers it has. `once` is the key of a request that may be sent again, and `said` all that it
-        asks for.
-
-        `history` is what was said before where the caller keeps the conversation: memory is then not looked at.
-        `instruction` is what the caller wishes of a generated answer; it cannot undo the answer prompt.
+        """Save what is asked and set the answer going. `once` is the key of a request that may be sent again, and
+        `said` all that it asks for. `spend` counts what models use behind the answer, for a title or a summary.
 
         Raises:
             Repeated: the same was asked under this key before; `again` gives its run.
             Unavailable: this process is about to end.
-            NotFound: no such knowledge base, or no such conversation of this caller's.
-            InvalidInput: the parent is not an answer of the conversation, or the knowledge base not the
-                conversation's, or the key came with another request.
-            Conflict: the parent is still being made.
+            InvalidInput: the key came with another request.
+            What `enter` raises.
         """
         self.runs.check_open()
-        if conversation_id is None and (regenerate_message_id or isinstance(parent_message_id, UUID)):
-            raise InvalidInput(
-                "A message to follow or to answer anew needs the conversation_id of its conversation."
-            )
-        if question is not None and conversation_id is None:
-            self._retriever.expect(
-                question
-            )  # while it is entered; nothing was said before that could reword it
+        ask.check()
+        # A first question is searched for while it is entered, and its vector made before that.
+        if ask.question is not None and ask.is_first:
+            self._retriever.expect(ask.question)
         searching: Begun | None = None
+
+        def search(base: KnowledgeBase) -> None:
+            nonlocal searching
+            if ask.question is not None and ask.stands_alone:
+                searching = self._answering.search_ahead(ask.question, base, ask.filters)
+
         run_id = new_id()
         once = once or Once(principal.subject, None)
         async with self._database.transaction() as session:
             await once.claim(session, said)
-            conversations, bases = Conversations(session, principal.subject), KnowledgeBases(session)
-            if conversation_id is None:
-                found = await bases.asked(knowledge_base)
-                if question is not None and not history:
-                    searching = self._answering.search_ahead(question, found, filters)
-                conversation = await conversations.start(found.id, first_title(question or ""), channel)
-            else:
-                conversation = await conversations.get(conversation_id, keep=True)
-                found = await _base_of(conversation, bases, knowledge_base)
-            branches = Branches(session, conversation)
-            if question is None:
-                asked = await question_of(branches, regenerate_message_id)
-                answer = await conversations.add_answer(conversation, asked)
-            else:
-                parent = await parent_of(branches, parent_message_id) if conversation_id else None
-                asked, answer = await conversations.add_turn(conversation, question, parent)
+            entered = await enter(session, principal.subject, ask, has_place=search)
             Runs(session).add(
                 StoredRun(
                     id=run_id,
                     owner=principal.subject,
-                    conversation_id=conversation.id,
-                    message_id=answer.id,
+                    conversation_id=entered.conversation.id,
+                    message_id=entered.answer.id,
                     replica=self.runs.replica,
                 )
             )
-            await once.keep(session, {"run_id": str(run_id), "message_id": str(answer.id)})
-        turn = Turn(
-            message_id=answer.id,
-            conversation_id=conversation.id,
-            knowledge_base_id=conversation.knowledge_base_id,
-            owner=principal.subject,
-            question=asked.content,
+            await once.keep(session, {"run_id": str(run_id), "message_id": str(entered.answer.id)})
+        turn = self._turn(principal.subject, ask, entered, spend)
+        return await self.runs.start(run_id, replace(turn, searching=searching))
+
+    def _turn(self, owner: str, ask: Ask, entered: Entered, spend: Spend) -> Turn:
+        base = entered.knowledge_base
+        return Turn(
+            message_id=entered.answer.id,
+            conversation_id=entered.conversation.id,
+            knowledge_base_id=base.id,
+            owner=owner,
+            question=entered.question.content,
             record=Record(),
-            refusal_score=self._refusal_score if found.refusal_score is None else found.refusal_score,
-            prompt=found.prompt,
-            filters=filters,
-            trace=trace,
+            refusal_score=self._refusal_score if base.refusal_score is None else base.refusal_score,
+            spend=spend,
+            prompt=base.prompt,
+            filters=ask.filters,
+            trace=ask.trace,
             # Nothing was said before the first question: memory need not be looked at for it.
-            told=() if history is None and conversation_id is None else history,
-            instruction=instruction,
-            searching=searching,
+            told=() if ask.history is None and ask.is_first else ask.history,
+            instruction=ask.instruction,
         )
-        return await self.runs.start(run_id, turn)
 
     async def again(self, principal: Principal, begun: Answer) -> Run:
         """The run of a request that was sent again; from what was saved, where the run itself is forgotten.
@@ -209,7 +177,7 @@ class ChatService:
         return await self._memory.before(turn.owner, turn.message_id)
 
     def _completed(self, turn: Turn) -> None:
-        self._summaries.after(turn.owner, turn.conversation_id, turn.message_id)
+        self._summaries.after(turn)
         if self._titles is not None:
             self._titles.after(turn)
 
@@ -218,12 +186,3 @@ class ChatService:
         await self._summaries.close()
         if self._titles is not None:
             await self._titles.close()
-
-
-async def _base_of(conversation: Conversation, bases: KnowledgeBases, wanted: str | None) -> KnowledgeBase:
-    """The knowledge base of a conversation. Raises InvalidInput where another one is wanted."""
-    mine = conversation.knowledge_base_id
-    found = await (bases.by_slug(wanted) if wanted else bases.get(mine))
-    if found.id != mine:
-        raise InvalidInput("The conversation is about another knowledge base; start a new one.")
-    return found

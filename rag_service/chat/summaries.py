@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from rag_service.chat.background import Background
+from rag_service.chat.background import Background, charge
 from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import WINDOW_MESSAGES, Count, as_said, inert, split, transcript
 from rag_service.chat.prompts import Prompt
+from rag_service.chat.turn import Turn
 from rag_service.db.engine import Database
 from rag_service.db.models import Message, Summary
 from rag_service.db.repositories.branches import Branches
@@ -47,24 +47,24 @@ class Summariser:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._background = Background()
 
-    def after(self, owner: str, conversation_id: UUID, answer_id: UUID) -> None:
-        """Have it seen to, soon, that what leads to this answer fits in memory. Returns at once."""
+    def after(self, turn: Turn) -> None:
+        """Have it seen to, soon, that what leads to this turn's answer fits in memory. Returns at once."""
         if self._model is None or self._frame > self._budget // 4:
             return
-        self._background.begin(self._tend(self._model, owner, conversation_id, answer_id))
+        self._background.begin(self._tend(self._model, turn))
 
-    async def _tend(self, model: ChatModel, owner: str, conversation_id: UUID, answer_id: UUID) -> None:
+    async def _tend(self, model: ChatModel, turn: Turn) -> None:
         try:
             async with self._slots:
-                await self._fold(model, owner, conversation_id, answer_id)
+                await self._fold(model, turn)
         except (RagError, SQLAlchemyError) as error:
             logger.info("a summary is left for later", extra={"reason": type(error).__name__})
 
-    async def _fold(self, model: ChatModel, owner: str, conversation_id: UUID, answer_id: UUID) -> None:
+    async def _fold(self, model: ChatModel, turn: Turn) -> None:
         async with self._database.transaction() as session:
-            conversation = await Conversations(session, owner).get(conversation_id)
-            path = await Branches(session, conversation).path(answer_id, limit=PATH_MESSAGES)
-            base = await Summaries(session, owner).newest_before(answer_id)
+            conversation = await Conversations(session, turn.owner).get(turn.conversation_id)
+            path = await Branches(session, conversation).path(turn.message_id, limit=PATH_MESSAGES)
+            base = await Summaries(session, turn.owner).newest_before(turn.message_id)
         messages = self._to_fold(path, base, model.tokens.count)
         if not messages:
             return
@@ -72,10 +72,14 @@ class Summariser:
         asked = self._prompt.message(
             summary=inert(base.text) if base else "", turns=transcript(as_said(said))
         )
-        said_short = await model.complete([asked], Completion("summarise", []))
+        asking = Completion("summarise")
+        try:
+            said_short = await model.complete([asked], asking)
+        finally:
+            await charge(self._database, turn, asking.calls)
         text = self._short(said_short.strip(), model.tokens.count)
         made = Summary(
-            conversation_id=conversation_id,
+            conversation_id=turn.conversation_id,
             message_id=messages[-1].id,
             text=text,
             model=model.name,
@@ -83,8 +87,8 @@ class Summariser:
             tokens=model.tokens.count(text),
         )
         async with self._database.transaction() as session:
-            await Conversations(session, owner).get(conversation_id, keep=True)
-            await Summaries(session, owner).add(made, base, messages)
+            await Conversations(session, turn.owner).get(turn.conversation_id, keep=True)
+            await Summaries(session, turn.owner).add(made, base, messages)
 
     def _to_fold(self, path: Sequence[Message], base: Summary | None, count: Count) -> list[Message]:
         """The turns behind the last summary that are to go into the next; none while all of them fit in memory.

@@ -5,12 +5,11 @@ import logging
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from rag_service.chat.background import Background
+from rag_service.chat.background import Background, charge
 from rag_service.chat.llm import ChatModel, Completion
 from rag_service.chat.memory import inert
 from rag_service.chat.prompts import Prompt
 from rag_service.chat.turn import Turn
-from rag_service.chat.usage import with_calls
 from rag_service.db.engine import Database
 from rag_service.db.repositories.conversations import Conversations
 from rag_service.errors import RagError
@@ -71,9 +70,7 @@ class Titles:
             asked = self._prompt.message(question=inert(turn.question[:READ]))
             title = _cleaned(await self._model.complete([asked], asking))
         finally:
-            async with self._database.transaction() as session:
-                answer = await Conversations(session, turn.owner).message(turn.message_id, change=True)
-                answer.usage = with_calls(answer.usage, asking.calls)
+            await charge(self._database, turn, asking.calls)
         if title:
             async with self._database.transaction() as session:
                 await Conversations(session, turn.owner).name(turn.conversation_id, unnamed, title)

@@ -13,7 +13,7 @@ from rag_service.chat import extractive
 from rag_service.chat.events import Citation, Delta, Event, Source, Sources
 from rag_service.chat.growing import Growing
 from rag_service.chat.support import is_claimed, unsupported
-from rag_service.chat.usage import Call, usage_of
+from rag_service.chat.usage import Call, Spend, usage_of
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.knowledge.retriever import NOTHING, Retrieval
 
@@ -89,6 +89,8 @@ class Begun:
 class Turn:
     """One question on its way through the chain. `asked` are the questions before it, where they help to search.
 
+    `spend` counts what is used behind the answer, when the turn itself has been counted.
+
     `told` is what was said before where the caller keeps the conversation, and `instruction` what it wishes of the
     answer. `searching` is the search for the question, where that was begun before the turn. `likely` is how likely it
     is that what was found answers the question, below 0 where nothing was; without `sources` it is refused.
@@ -101,6 +103,7 @@ class Turn:
     question: str
     record: Record
     refusal_score: float
+    spend: Spend
     prompt: str = "answer"
     trace: bool = False
     filters: Filters = NO_FILTERS

@@ -1,10 +1,13 @@
 """What the models that were asked in a turn used, and what that cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rag_service.settings import Price
+
+Spend = Callable[[int], None]
+"""Counts so many tokens against what a caller may use; returns at once."""
 
 Purpose = Literal["condense", "expand", "answer", "summarise", "title"]
 

@@ -15,6 +15,11 @@ class Limits(BaseModel):
         default=None,
         description="turns of a key at the same time; 0 is no limit; unset means 20 for role `chat`, none for `admin`",
     )
+    limit_followed_streams: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="turns that a key reads along at the same time, taken up again or asked for once more under their "
+        "key; 0 is no limit; unset means 100 for role `chat`, none for `admin`",
+    )
     limit_tokens_per_day: Annotated[int, Field(ge=0)] = Field(
         default=0, description="of a key, prompts and answers together; 0 is no limit"
     )
@@ -23,6 +28,11 @@ class Limits(BaseModel):
     )
     limit_visitor_concurrent_runs: Annotated[int, Field(ge=0)] = Field(
         default=2, description="turns of a visitor at the same time; of one address ten times as many"
+    )
+    limit_visitor_followed_streams: Annotated[int, Field(ge=0)] = Field(
+        default=20,
+        description="turns that a visitor reads along at the same time: a page takes each of its two up again eight "
+        "times at most; of one address ten times as many",
     )
     limit_visitor_tokens_per_day: Annotated[int, Field(ge=0)] = Field(
         default=0, description="of a visitor; of one address ten times as many; 0 is no limit"

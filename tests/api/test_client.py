@@ -31,7 +31,7 @@ async def test_an_answer_is_whole_though_its_connection_was_lost(
     names: list[str] = []
     lost: list[None] = []
     breaks = [" w5 ", " w60 "]
-    async with Line(generating) as line, through(line, generating) as client:
+    async with Line(generating.url) as line, through(line, generating) as client:
         line.drop_next()  # the question itself: what was asked is not asked twice
         async for name, data in client.ask(QUESTION, lost=lambda: lost.append(None)):
             names.append(name)
@@ -48,7 +48,7 @@ async def test_a_server_that_does_not_come_back_is_given_up(
     generating: Server, model_server: ModelServer
 ) -> None:
     model_server.reply(Reply(SAID, token_delay=0.02))
-    async with Line(generating) as line, through(line, generating) as client:
+    async with Line(generating.url) as line, through(line, generating) as client:
         with pytest.raises(Unreachable, match="before the answer was complete"):
             async for name, _ in client.ask(QUESTION):
                 if name == "delta":

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -263,3 +264,39 @@ async def test_a_stream_of_openais_protocol_ends_with_its_key_in_that_protocols_
         return model_server.open_streams == 0
 
     await until(is_over)
+
+
+ASKED = "What is the moon made of?"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code_of"),
+    [
+        ("/api/v1/chat", {"message": ASKED, "stream": False}, lambda said: said["code"]),
+        (
+            "/v1/chat/completions",
+            {"model": "default", "messages": [{"role": "user", "content": ASKED}]},
+            lambda said: said["error"]["code"],
+        ),
+    ],
+    ids=["ours", "openai"],
+)
+async def test_who_waits_for_a_whole_answer_is_told_that_the_key_was_revoked_and_the_turn_is_stopped(
+    generating: Server,
+    model_server: ModelServer,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    body: dict[str, Any],
+    code_of: Callable[[Any], str],
+) -> None:
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.05)
+    model_server.reply(Reply("The moon is basalt.", fault=Fault.SILENT_BETWEEN, after_tokens=2))
+    made = await make(generating)
+    async with client_of(generating.url, made["key"]) as caller, asyncio.timeout(10):
+        asking = asyncio.create_task(caller.post(path, json=body))
+        await model_server.wait_for(lambda: model_server.open_streams == 1, 5)
+        assert (await generating.http.delete(f"/api/v1/keys/{made['id']}")).status_code == 204
+        answer = await asking
+    assert (answer.status_code, code_of(answer.json())) == (401, "credential_revoked")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    await model_server.wait_for(lambda: model_server.open_streams == 0, 5)

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from ipaddress import ip_network
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -180,6 +181,59 @@ async def test_a_slot_is_free_again_however_its_turn_ends(serve: Serve, model_se
         model_server.reply(HELD)
         async with asking(caller), asking(caller):
             check_limited(await caller.post("/api/v1/chat", json=QUESTION), "too_many_runs")
+
+
+@asynccontextmanager
+async def reading(
+    http: httpx.AsyncClient, method: str, path: str, **asked: Any
+) -> AsyncGenerator[AsyncGenerator[Frame, None] | None, None]:
+    """A stream, read up to its first event; None where it was refused."""
+    async with http.stream(method, path, **asked) as answer, aclosing(live_frames(answer)) as frames:
+        if answer.status_code == 200:
+            await anext(frames)
+        yield frames if answer.status_code == 200 else None
+
+
+async def test_a_caller_reads_along_with_so_many_turns_and_has_their_places_back_however_a_stream_ends(
+    serve: Serve, model_server: ModelServer
+) -> None:
+    options: dict[str, Any] = {"chat_model": "openai:test-model", "openai_base_url": model_server.base_url}
+    model_server.reply(HELD)
+    async with serve(**options, limit_followed_streams=2) as server, AsyncExitStack() as stack:
+        await server.upload(MOON)
+        caller, other = await key_of(server, stack), await key_of(server, stack)
+        asked: dict[str, Any] = {"json": QUESTION, "headers": {"Idempotency-Key": "once"}}
+        begun = await stack.enter_async_context(caller.stream("POST", "/api/v1/chat", **asked))
+        frames = await stack.enter_async_context(aclosing(live_frames(begun)))
+        run_id = (await anext(frames)).data["run_id"]
+        path = f"/api/v1/chat/{run_id}/events"
+
+        for _ in range(3):  # refused for something else: it took nothing
+            check_problem(await caller.get(f"/api/v1/chat/{uuid4()}/events"), 404, "run_not_found")
+            refused = await caller.get(path, headers={"Last-Event-ID": "99999"})
+            check_problem(refused, 422, "invalid_input")
+        async with reading(caller, "GET", path), reading(caller, "POST", "/api/v1/chat", **asked):
+            for _ in range(2):
+                check_limited(await caller.get(path), "too_many_streams")
+                check_limited(await caller.post("/api/v1/chat", **asked), "too_many_streams")
+                whole = {**asked, "json": {**QUESTION, "stream": False}}
+                check_limited(await caller.post("/api/v1/chat", **whole), "too_many_streams")
+            check_problem(await other.get(path), 404, "run_not_found")  # not a word of limits
+
+        async def fits() -> bool:
+            async with reading(caller, "GET", path) as one, reading(caller, "GET", path) as two:
+                return one is not None and two is not None
+
+        await until(fits)  # they left
+        await until(fits)
+        async with reading(caller, "GET", path) as one, reading(caller, "GET", path) as two:
+            assert one is not None and two is not None
+            check_limited(await caller.get(path), "too_many_streams")
+            assert (await caller.post(f"/api/v1/chat/{run_id}/stop")).status_code == 204
+            for each in (frames, one, two):
+                assert [frame.name async for frame in each][-1] == "done"
+        for _ in range(3):  # the turn has ended, and is told again
+            assert (await caller.get(path)).status_code == 200
 
 
 @pytest.mark.parametrize("reply", [Reply("Basalt [1]."), HELD], ids=["complete", "left"])

@@ -169,7 +169,7 @@ async def test_a_server_that_is_gone_in_mid_answer_is_a_sentence(
     generating: Server, model_server: ModelServer, open_tab: OpenTab
 ) -> None:
     model_server.reply(Reply(LONG, token_delay=0.03))
-    async with Line(generating) as line:
+    async with Line(generating.url) as line:
         tab = await open_tab(line.url)
         await ask(tab)
         await expect(answers(tab)).to_contain_text("basalt")
@@ -199,7 +199,7 @@ async def test_an_answer_is_whole_though_its_connection_was_lost(
 ) -> None:
     said = " ".join(f"w{number}" for number in range(140))
     model_server.reply(Reply(said, token_delay=0.02))
-    async with Line(generating) as line:
+    async with Line(generating.url) as line:
         tab = await open_tab(line.url)
         sent: list[str | None] = []
         tab.page.on("request", lambda request: sent.append(request.headers.get("idempotency-key")))
@@ -231,7 +231,7 @@ async def test_an_answer_is_stopped_while_its_connection_is_lost(
     generating: Server, model_server: ModelServer, open_tab: OpenTab
 ) -> None:
     model_server.reply(Reply(LONG, token_delay=0.03))
-    async with Line(generating) as line:
+    async with Line(generating.url) as line:
         tab = await open_tab(line.url)
         await ask(tab)
         await expect(answers(tab)).to_contain_text("basalt")

@@ -79,3 +79,18 @@ async def test_only_turns_are_kept_and_only_for_their_owner(
             await other.aadd_messages([HumanMessage("x")])
         with pytest.raises(NotFound):
             await other.aclear()
+
+
+async def test_what_cannot_be_stored_costs_no_turn(database: Database, history: StoredHistory) -> None:
+    other = await StoredHistory.begin(database, OWNER, knowledge_base="default", title="M\x00ine \udfff")
+    for kept in (history, other):
+        await kept.aadd_messages(
+            [
+                HumanMessage("\x00"),
+                HumanMessage("Wh\x00at is\ud83d it? 🌕"),
+                AIMessage([{"type": "text", "text": "Basalt\udc00\x00."}]),
+                HumanMessage("Good\x00"),
+            ]
+        )
+        said = [message.text for message in await kept.aget_messages()]
+        assert said == ["What is it? 🌕", "Basalt.", "Good"]

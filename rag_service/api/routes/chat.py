@@ -1,15 +1,26 @@
 """Asking: one turn, streamed or whole."""
 
 from contextlib import aclosing
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request, Response
 
 from rag_service.api import sse, turns
-from rag_service.api.deps import AskedOnce, ProtectedRoute, Svc, Visitor
+from rag_service.api.deps import (
+    AskedOnce,
+    ProtectedRoute,
+    Svc,
+    UntilAnswered,
+    Visitor,
+    address_of,
+    still_valid,
+)
 from rag_service.api.schemas.chat import ChatAnswer, ChatRequest, CitationOut, SourceOut
 from rag_service.api.schemas.traces import TurnTrace
+from rag_service.api.watching import unless_invalid
+from rag_service.chat.asking import Ask
 from rag_service.chat.events import Citation, Delta, Done, Failed, Source, Sources, Traced
 from rag_service.chat.runs import Run
 from rag_service.db.repositories.filters import NO_FILTERS
@@ -22,7 +33,12 @@ _starting = APIRouter(tags=["chat"], route_class=turns.TurnRoute)
 
 @_starting.post("/chat", response_model=ChatAnswer)
 async def chat(
-    body: ChatRequest, request: Request, principal: Visitor, services: Svc, once: AskedOnce
+    body: ChatRequest,
+    request: Request,
+    principal: Visitor,
+    services: Svc,
+    once: AskedOnce,
+    held: UntilAnswered,
 ) -> Response | ChatAnswer:
     """Ask a question. With `stream` (the default) the answer comes as server-sent events:
 
@@ -34,40 +50,43 @@ async def chat(
     """
     if body.trace and not principal.may("admin"):
         raise Forbidden("How sources were found is told to admins only; ask without `trace`.")
+    ask = Ask(
+        body.message,
+        conversation_id=body.conversation_id,
+        parent_message_id=body.parent,
+        regenerate_message_id=body.regenerate_message_id,
+        knowledge_base=body.knowledge_base,
+        filters=body.filters.to_filters() if body.filters else NO_FILTERS,
+        trace=body.trace,
+    )
+    said = f"chat {body.model_dump_json(exclude={'stream'}, exclude_unset=True)}"
     try:
         run = await turns.begin(
             request,
             services,
-            lambda: services.chat.begin(
-                principal,
-                body.message,
-                conversation_id=body.conversation_id,
-                parent_message_id=body.parent,
-                regenerate_message_id=body.regenerate_message_id,
-                knowledge_base=body.knowledge_base,
-                filters=body.filters.to_filters() if body.filters else NO_FILTERS,
-                trace=body.trace,
-                once=once,
-                said=f"chat {body.model_dump_json(exclude={'stream'}, exclude_unset=True)}",
-            ),
+            lambda spend: services.chat.begin(principal, ask, spend=spend, once=once, said=said),
         )
     except Repeated as repeated:
+        held.enter_context(services.admission.limits.following(principal, address_of(request)))
         run = await services.chat.again(principal, repeated.answer)
     if body.stream:
         return sse.TurnStream(run, send_seconds=services.settings.stream_send_seconds)
     with run.followed():
-        return await _whole(run)
+        return await unless_invalid(_whole(run), partial(still_valid, services, principal), run.stop)
 
 
 @router.get("/chat/{run_id}/events")
 async def follow_chat(
     run_id: UUID,
+    request: Request,
     principal: Visitor,
     services: Svc,
+    held: UntilAnswered,
     last_event_id: Annotated[str, Header(pattern="^[0-9]{1,9}$")] = "0",
 ) -> Response:
     """Follow a turn of yours, from its first event or from the one behind `Last-Event-ID`. It may be under way, on
     any server, or have ended within the last hour."""
+    held.enter_context(services.admission.limits.following(principal, address_of(request)))
     run = await services.chat.runs.follow(principal.subject, run_id)
     after = int(last_event_id)
     run.check(after)

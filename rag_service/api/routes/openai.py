@@ -1,14 +1,17 @@
 """OpenAI's protocol: a knowledge base is a model, a turn is a chat completion."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from rag_service.api import turns
 from rag_service.api.completions import Completion, CompletionStream
-from rag_service.api.deps import Chatter, ProtectedRoute, Svc, own_origin
+from rag_service.api.deps import Chatter, ProtectedRoute, Svc, own_origin, still_valid
 from rag_service.api.schemas.openai import CompletionRequest, ModelList, ModelOut
+from rag_service.api.watching import unless_invalid
+from rag_service.chat.asking import Ask
 from rag_service.errors import NotFound
 
 router = APIRouter(prefix="/v1", tags=["OpenAI's protocol"], route_class=ProtectedRoute)
@@ -36,26 +39,25 @@ async def complete_chat(
 ) -> Response | dict[str, Any]:
     """One turn: the last message is the question, those before it are its history, and system messages are wishes for
     the answer. Citations come as `annotations`, and with all that proves them in `rag`."""
+    ask = Ask(
+        body.question,
+        knowledge_base=body.model,
+        channel="openai",
+        history=body.history,
+        instruction=body.instruction,
+    )
     try:
         run = await turns.begin(
-            request,
-            services,
-            lambda: services.chat.begin(
-                principal,
-                body.question,
-                knowledge_base=body.model,
-                channel="openai",
-                history=body.history,
-                instruction=body.instruction,
-            ),
+            request, services, lambda spend: services.chat.begin(principal, ask, spend=spend)
         )
     except NotFound as error:
         raise _no_model(body.model) from error
     completion = Completion(run, body, count=services.chat.count_tokens, site=own_origin(request))
     if body.stream:
         return CompletionStream(completion, send_seconds=services.settings.stream_send_seconds)
+    valid = partial(still_valid, services, principal)
     with run.followed():
-        return await _whole(completion, request)
+        return await unless_invalid(_whole(completion, request), valid, run.stop)
 
 
 router.include_router(_starting)
@@ -70,6 +72,7 @@ async def _whole(completion: Completion, request: Request) -> dict[str, Any]:
         completion.run.stop()  # of no effect on a turn that has ended
         return await answering
     finally:
+        answering.cancel()
         leaving.cancel()
         completion.run.stop()
 

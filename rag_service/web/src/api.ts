@@ -1,6 +1,6 @@
 /** The one place that calls the API: credentials in, JSON or a stream out, failures as `Problem`. */
 
-import { type From, followTurn } from "./follow";
+import { type Delay, type From, followTurn } from "./follow";
 import { Problem, problemFrom } from "./problem";
 import type { Rating, Reason, Sent, StoredMessage, TurnEvent } from "./types";
 
@@ -34,7 +34,7 @@ export async function request(url: string, init: RequestInit): Promise<Response>
 /** What a failed response says of itself. */
 async function problemOf(response: Response): Promise<Problem> {
   const said: unknown = await response.json().catch(() => null);
-  return problemFrom(response.status, said);
+  return problemFrom(response.status, said, response.headers.get("Retry-After"));
 }
 
 export class Api {
@@ -81,19 +81,20 @@ export class Api {
 /** What a visitor may do. */
 export class ChatApi extends Api {
   /**
-   * One turn, event by event, taken up again where a connection is lost; `lost` hears of it. Sent again under its key,
-   * a question is not asked twice. Throws Problem, see `followTurn`.
+   * One turn, event by event, taken up again where a connection is lost, and asked again where the server has too much
+   * to do; `delayed` hears of both. Sent again under its key, a question is not asked twice. Throws Problem, see
+   * `followTurn`.
    */
   async *ask(
     { question, key }: Sent,
     signal: AbortSignal,
-    lost: (isLost: boolean) => void = () => undefined,
+    delayed: (by: Delay | null) => void = () => undefined,
   ): AsyncGenerator<TurnEvent> {
     const connect = (from: From) =>
       from === null
         ? this.open("POST", "/chat", question, signal, { "Idempotency-Key": key })
         : this.#resume(from.run, from.after, signal);
-    for await (const { event, data } of followTurn({ connect, lost, signal })) {
+    for await (const { event, data } of followTurn({ connect, delayed, signal })) {
       yield { event, data: JSON.parse(data) } as TurnEvent;
     }
   }

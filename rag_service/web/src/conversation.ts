@@ -2,6 +2,7 @@
 
 import type { ChatApi } from "./api";
 import { sliceOf } from "./citations";
+import type { Delay } from "./follow";
 import { Problem } from "./problem";
 import { join, newTurn, turnsOf } from "./stored";
 import type { Citation, FinishReason, Question, Rating, Reason, Sent, Source, TurnEvent } from "./types";
@@ -15,8 +16,8 @@ export interface Turn {
   sources: readonly Source[];
   citations: readonly Citation[];
   state: TurnState;
-  /** The connection is lost, and being sought again. */
-  lost: boolean;
+  /** Why nothing comes at the moment, though it is seen to. */
+  delay: Delay | null;
   /** What was sent for it from here. */
   sent: Sent | null;
   finish: FinishReason | null;
@@ -157,11 +158,11 @@ export class Conversation {
     this.#run = run;
     this.changed();
     try {
-      const lost = (isLost: boolean) => {
-        turn.lost = isLost;
+      const delayed = (by: Delay | null) => {
+        turn.delay = by;
         this.changed();
       };
-      for await (const event of this.api.ask(turn.sent, run.abort.signal, lost)) {
+      for await (const event of this.api.ask(turn.sent, run.abort.signal, delayed)) {
         if (event.event === "start") run.id = event.data.run_id;
         this.#take(turn, event);
         this.changed();
@@ -170,7 +171,7 @@ export class Conversation {
       if (run.stopped) this.#end(turn, "stopped");
       else if (!run.abort.signal.aborted) this.#fail(turn, error);
     } finally {
-      turn.lost = false;
+      turn.delay = null;
       run.abort.abort(); // clears the timer of a stop
       if (this.#run === run) {
         this.#run = null;

@@ -22,6 +22,7 @@ export interface Strings {
   answer: string;
   searching: string;
   lost: string;
+  busy: string;
   answering: string;
   answered: string;
   quoted: string;
@@ -74,6 +75,7 @@ export const en: Strings = {
   answer: "Answer",
   searching: "Searching the documents…",
   lost: "Connection lost, trying again…",
+  busy: "The service is busy, trying again…",
   answering: "Answering…",
   answered: "The answer is complete.",
   quoted: "Quoted word for word from the documents",
@@ -146,6 +148,7 @@ const bn: Strings = {
   answer: "উত্তর",
   searching: "নথি খোঁজা হচ্ছে…",
   lost: "সংযোগ বিচ্ছিন্ন হয়েছে, আবার চেষ্টা করা হচ্ছে…",
+  busy: "সেবাটি ব্যস্ত, আবার চেষ্টা করা হচ্ছে…",
   answering: "উত্তর লেখা হচ্ছে…",
   answered: "উত্তর সম্পূর্ণ হয়েছে।",
   quoted: "নথি থেকে হুবহু উদ্ধৃত",
@@ -218,6 +221,7 @@ const ar: Strings = {
   answer: "الإجابة",
   searching: "جارٍ البحث في الوثائق…",
   lost: "انقطع الاتصال، تجري المحاولة من جديد…",
+  busy: "الخدمة مشغولة، تجري المحاولة من جديد…",
   answering: "جارٍ كتابة الإجابة…",
   answered: "اكتملت الإجابة.",
   quoted: "مقتبس حرفياً من الوثائق",

@@ -37,7 +37,7 @@ export function newTurn(key: number, question: string): Turn {
     sources: [],
     citations: [],
     state: "waiting",
-    lost: false,
+    delay: null,
     sent: null,
     finish: null,
     model: "",

@@ -23,7 +23,7 @@ export function turnView(turn: Turn, strings: Strings, actions: TurnActions, las
       ${questionView(turn, strings, actions)}
       <div class="answer" aria-busy=${finished ? "false" : "true"}>
         <h3 class="unseen">${strings.answer}</h3>
-        ${turn.state === "waiting" && !turn.lost ? waiting(strings.searching) : nothing} ${badge(turn, strings)}
+        ${turn.state === "waiting" && turn.delay === null ? waiting(strings.searching) : nothing} ${badge(turn, strings)}
         ${
           turn.text
             ? html`<rag-answer
@@ -36,7 +36,7 @@ export function turnView(turn: Turn, strings: Strings, actions: TurnActions, las
               ></rag-answer>`
             : nothing
         }
-        ${turn.lost ? waiting(strings.lost) : nothing} ${note(turn, strings)} ${finished ? sources(turn, strings, actions) : nothing}
+        ${turn.delay ? waiting(strings[turn.delay]) : nothing} ${note(turn, strings)} ${finished ? sources(turn, strings, actions) : nothing}
         ${turn.problem ? problem(turn, strings, actions, last) : nothing} ${answerTools(turn, strings, actions)}
       </div>
     </article>

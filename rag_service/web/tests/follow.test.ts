@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { type From, followTurn } from "../src/follow";
-import { Problem } from "../src/problem";
+import { type Delay, type From, followTurn } from "../src/follow";
+import { Problem, problemFrom } from "../src/problem";
 
 const QUICK = [1, 1, 1, 1];
 const START = 'event: start\nid: 1\ndata: {"run_id":"r"}\n\n';
@@ -25,7 +25,7 @@ async function follow(connections: (() => Response)[], abort = new AbortControll
   };
   const line = {
     connect,
-    lost: (isLost: boolean) => told.push(isLost ? "lost" : "there"),
+    delayed: (by: Delay | null) => told.push(by ?? "there"),
     signal: abort.signal,
   };
   try {
@@ -71,6 +71,41 @@ test("a turn that is gone, one that stays away, and a question that is refused h
       ["overloaded", 1],
     ],
   );
+});
+
+/** What a server says that has no room for the question now. */
+const full = (retryAfter: string | null) => () => {
+  throw problemFrom(503, { code: "overloaded" }, retryAfter);
+};
+
+test("a server that has too much to do is asked again when it says, and three times at most", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  /** What `follow` gives, and the seconds that it took. */
+  const run = async (connections: (() => Response)[]) => {
+    const following = follow(connections);
+    let ended = false;
+    void following.then(() => {
+      ended = true;
+    });
+    let seconds = 0;
+    for (; !ended && seconds < 100; seconds++) {
+      t.mock.timers.tick(1000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return { ...(await following), seconds };
+  };
+  const answered = await run([full("2"), full("2"), full("0"), streamOf(START + DONE)]);
+  assert.deepEqual([answered.told, answered.failure], ["busy busy busy there start1 done4", null]);
+  assert.ok(answered.seconds >= 5);
+  const refused = await run([full("1"), full("1"), full("1"), full("1"), streamOf(START + DONE)]);
+  assert.deepEqual([refused.told, refused.failure], ["busy busy busy", "overloaded"]);
+  for (const unsaid of [null, "31", "3600", "soon", "Wed, 21 Oct 2026 07:28:00 GMT"]) {
+    const { from, failure } = await run([full(unsaid)]);
+    assert.deepEqual([from.length, failure], [1, "overloaded"], String(unsaid));
+  }
+  const resumed = await run([streamOf(START), full("5"), streamOf(DONE)]);
+  assert.equal(resumed.told, "there start1 lost lost there done4");
+  assert.ok(resumed.seconds >= 5);
 });
 
 test("nobody is waited for behind an abort", async () => {
