@@ -58,8 +58,9 @@ def _instruction(messages: Sequence[CompletionMessage]) -> str:
     return "\n\n".join(text for text in wished if text)
 
 
-def _no_tools(value: Any) -> None:
-    if value:
+def _no_tool_is_needed(value: Any) -> None:
+    # Clients offer tools to every model they know nothing of. To call none is an answer too, unless one is demanded.
+    if value not in (None, "auto", "none"):
         raise ValueError("this server answers from documents and calls no tools: leave it out")
 
 
@@ -104,8 +105,8 @@ class CompletionRequest(_Lenient):
     )
     max_tokens: Tokens | None = None
     max_completion_tokens: Tokens | None = None
-    tools: Annotated[Any, AfterValidator(_no_tools)] = None
-    functions: Annotated[Any, AfterValidator(_no_tools)] = None
+    tool_choice: Annotated[Any, AfterValidator(_no_tool_is_needed)] = None
+    function_call: Annotated[Any, AfterValidator(_no_tool_is_needed)] = None
     response_format: Annotated[Any, AfterValidator(_text_alone)] = None
     modalities: Annotated[Any, AfterValidator(_no_sound)] = None
 
