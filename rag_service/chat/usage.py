@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from rag_service.settings import Price
 
-Purpose = Literal["condense", "expand", "answer", "summarise", "title"]
+Purpose = Literal["condense", "expand", "answer", "summarise", "title", "errand"]
 
 
 @dataclass
