@@ -28,7 +28,12 @@ async def complete(
         done = await _done(request, asked.question, services)
     used = done.call.input_tokens + done.call.output_tokens
     await services.admission.limits.spend_tokens(principal, address_of(request), used)
-    message = {"role": "assistant", "content": done.text, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": done.text,
+        "refusal": None,
+        "annotations": [],
+    }
     return {
         "id": f"chatcmpl-{new_id()}",
         "object": "chat.completion",
