@@ -39,7 +39,7 @@ from rag_service.testing.embedder import HashedWords
 from rag_service.testing.model_server import ModelServer
 
 TEMPLATE = "template_for_tests"
-_OURS = ("RAG_", "OPENAI_", "ANTHROPIC_", "GOOGLE_API_", "MISTRAL_", "OLLAMA_")
+_OURS = ("RAG_", "OPENAI_", "ANTHROPIC_", "GOOGLE_API_", "GOOGLE_GEMINI_", "MISTRAL_", "OLLAMA_")
 SECRET = "a-secret-for-tests-only-0123456789-abcdefghij"
 
 

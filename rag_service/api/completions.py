@@ -88,7 +88,8 @@ class Completion:
         }
 
     async def chunks(self) -> AsyncGenerator[dict[str, Any], None]:
-        """The completion in chunks. Where usage is wanted, all chunks have it, and it is null in all but the last."""
+        """The completion in chunks. Where usage is wanted, all chunks have it, and it is null in all but the last.
+        Between the answer and its end stand the sources, in chunks that say nothing."""
         with_usage = self._asked.wants_usage
         head = self._head("chat.completion.chunk") | ({"usage": None} if with_usage else {})
 
@@ -100,25 +101,46 @@ class Completion:
         async with aclosing(self.pieces()) as pieces:
             async for piece in pieces:
                 yield chunk({"content": piece})
+        for source in self._numbered():
+            yield {**chunk({}), "event": source}
         yield {**chunk({"annotations": self.annotations()}, self._finish_reason), "rag": self.proof()}
         if with_usage:
             yield {**head, "choices": [], "usage": await self._usage()}
 
     def annotations(self) -> list[dict[str, Any]]:
         """The citations in OpenAI's form. The address is that of the original file, which a key of ours opens."""
-        titles = {source.number: source.title or source.filename for source in self._sources}
+        places = {source.number: self._place(source) for source in self._sources}
         return [
             {
                 "type": "url_citation",
                 "url_citation": {
                     "start_index": citation.answer_span[0],
                     "end_index": citation.answer_span[1],
-                    "title": titles[citation.number],
-                    "url": f"{self._site}/api/v1/documents/{citation.document_id}/content"
-                    + (f"#page={citation.page}" if citation.page else ""),
+                    **places[citation.number],
                 },
             }
             for citation in self._shown()
+        ]
+
+    def _place(self, source: Source) -> dict[str, str]:
+        """Where a source is found. Each has an address of its own: Open WebUI takes those of one address for one."""
+        page = f"page={source.page}&" if source.page else ""
+        return {
+            "title": source.title or source.filename,
+            "url": f"{self._site}/api/v1/documents/{source.document_id}/content#{page}source={source.number}",
+        }
+
+    def _numbered(self) -> list[dict[str, Any]]:
+        """The sources up to the last that is cited, in Open WebUI's form.
+
+        Its page reads `[2]` as the second source that it is told of. From the citations alone it would learn of them in
+        the order in which they are cited, and name another document than the answer does.
+        """
+        last = max((citation.number for citation in self._shown()), default=0)
+        return [
+            {"type": "source", "data": _as_webui_has_it(source, self._place(source))}
+            for source in self._sources
+            if source.number <= last
         ]
 
     def proof(self) -> dict[str, Any]:
@@ -166,6 +188,17 @@ class Completion:
             "created": self._created,
             "model": self._asked.model,
         }
+
+
+def _as_webui_has_it(source: Source, place: dict[str, str]) -> dict[str, Any]:
+    name, url = place["title"], place["url"]
+    return {
+        "source": {"name": name, "url": url},
+        "document": [f"{source.context}\n{source.text}".lstrip("\n")],
+        "metadata": [
+            {"source": url, "name": name, "external": True}
+        ],  # else it shows the address as the name
+    }
 
 
 class CompletionStream(sse.TurnStream):

@@ -31,6 +31,7 @@ _FINISH = {
     "max_tokens": "length",
     "model_length": "length",
     "refusal": "content_filter",
+    **dict.fromkeys(("safety", "recitation", "blocklist", "prohibited_content", "spii"), "content_filter"),
 }
 """Other providers' words for what OpenAI calls otherwise."""
 

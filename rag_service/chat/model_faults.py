@@ -8,9 +8,12 @@ from typing import Any
 
 from rag_service.errors import ModelUnavailable
 
-# By name, since most of the SDKs are not installed: the bases under OpenAI's and Anthropic's, httpx's, and Python's.
-_CONNECTION = {"APIConnectionError", "TransportError", "ConnectionError"}
+# By name, since most of the SDKs are not installed: the bases under OpenAI's and Anthropic's, httpx's, aiohttp's (which
+# is under Google's), and Python's.
 _BROKEN, _LATE = "ClientConnectionError", "ServerTimeoutError"
+_CONNECTION = {"APIConnectionError", "TransportError", _BROKEN, "ClientPayloadError", "ConnectionError"}
+_PARSER = "HttpProcessingError"
+"""aiohttp's parser met half an answer; the code in its errors is one of its own."""
 _TIMEOUT = {"APITimeoutError", "TimeoutException", "TimeoutError"}
 _KINDS = {
     "rate_limit_exceeded": 429,
@@ -82,9 +85,11 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _status(error: Exception) -> int | None:
     """The HTTP status that the provider answered with, or would have; None where it is not known."""
+    if any(detail.get("reason") == "API_KEY_INVALID" for detail in _details(error)):
+        return 401  # to Google it is a 400, as a question that is too long would be
     for told in (error, error.__cause__):  # LangChain's package for Google puts its own error around some
-        if getattr(told, "reason", None) == "API_KEY_INVALID":
-            return 401  # to Google it is a 400, as a question that is too long would be
+        if any(kind.__name__ == _PARSER for kind in type(told).__mro__):
+            continue
         response = getattr(told, "response", None)
         for found in (
             getattr(told, "status_code", None),
@@ -94,6 +99,16 @@ def _status(error: Exception) -> int | None:
             if isinstance(found, int) and found >= 400:
                 return int(found)
     return next((_KINDS[kind] for kind in _said(error) if kind in _KINDS), None)
+
+
+def _details(error: Exception) -> list[Mapping[str, Any]]:
+    """What Google's API tells beside a status, each with its own fields."""
+    for told in (error, error.__cause__):
+        body = getattr(told, "details", None)
+        inner = body.get("error") if isinstance(body, Mapping) else None
+        if isinstance(inner, Mapping):
+            return [detail for detail in inner.get("details") or [] if isinstance(detail, Mapping)]
+    return []
 
 
 def _said(error: Exception) -> list[str]:
@@ -116,6 +131,8 @@ def _retry_after(error: Exception) -> float | None:
     try:
         if (ms := headers.get("retry-after-ms")) is not None:
             seconds = float(ms) / 1000
+        elif delays := [str(detail["retryDelay"]) for detail in _details(error) if "retryDelay" in detail]:
+            seconds = float(delays[0].removesuffix("s"))
         else:
             seconds = _seconds(headers.get("retry-after"))
     except ValueError:

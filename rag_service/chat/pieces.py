@@ -149,4 +149,6 @@ def _text(content: Any) -> str:
 def _reason(chunk: BaseMessageChunk) -> str | None:
     told = chunk.response_metadata
     reason = told.get("finish_reason") or told.get("stop_reason") or told.get("done_reason")
+    if (told.get("prompt_feedback") or {}).get("block_reason"):
+        return "content_filter"  # Google's models did not even begin
     return str(reason) if reason else None

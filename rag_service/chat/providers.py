@@ -51,8 +51,10 @@ def _anthropic(settings: Settings, seconds: float) -> dict[str, Any]:
 
 def _google(settings: Settings, seconds: float) -> dict[str, Any]:
     return _common(settings, seconds) | {
-        # To gRPC it is how long the whole answer may take, not how long it may be silent.
+        # Here it is how long the whole answer may take, not how long it may be silent.
         "timeout": settings.model_total_seconds + 5,
+        "max_retries": 1,  # the first try counts; 0 has meant five to it
+        "base_url": settings.google_base_url,
         "api_key": _needed(settings.google_api_key, "GOOGLE_API_KEY"),
     }
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from rag_service.auth.principal import Principal
 from rag_service.chat.asking import Ask, Entered, enter
 from rag_service.chat.chains import Answering
+from rag_service.chat.errands import Errands
 from rag_service.chat.expansion import load_expansion
 from rag_service.chat.live import LiveRuns
 from rag_service.chat.llm import ChatModel
@@ -54,6 +55,7 @@ class ChatService:
         frame = count(prompts["earlier"].message(summary="").text)
         self._memory = Memory(database, count, settings.history_tokens, frame)
         self._summaries = Summariser(database, model, prompts["summarise"], settings.history_tokens, frame)
+        self.errands = Errands(model)
         self._titles: Titles | None = None
         if model is not None and settings.model_titles:
             self._titles = Titles(database, model, load_prompt(settings.prompts_dir, "title"))

@@ -9,7 +9,7 @@ from rag_service.settings import Price
 Spend = Callable[[int], None]
 """Counts so many tokens against what a caller may use; returns at once."""
 
-Purpose = Literal["condense", "expand", "answer", "summarise", "title"]
+Purpose = Literal["condense", "expand", "answer", "summarise", "title", "errand"]
 
 
 @dataclass

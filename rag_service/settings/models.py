@@ -39,6 +39,7 @@ class Models(BaseModel):
     anthropic_api_key: SecretStr | None = Field(default=None, validation_alias=bare("ANTHROPIC_API_KEY"))
     anthropic_base_url: str | None = Field(default=None, validation_alias=bare("ANTHROPIC_BASE_URL"))
     google_api_key: SecretStr | None = Field(default=None, validation_alias=bare("GOOGLE_API_KEY"))
+    google_base_url: str | None = Field(default=None, validation_alias=bare("GOOGLE_GEMINI_BASE_URL"))
     mistral_api_key: SecretStr | None = Field(default=None, validation_alias=bare("MISTRAL_API_KEY"))
     mistral_base_url: str | None = Field(default=None, validation_alias=bare("MISTRAL_BASE_URL"))
     ollama_host: str | None = Field(default=None, validation_alias=bare("OLLAMA_HOST"))

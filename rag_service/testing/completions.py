@@ -27,6 +27,7 @@ class Fault(Enum):
     NONE = "none"
     RATE_LIMITED = "rate_limited"  # 429 with Retry-After
     SERVER_ERROR = "server_error"  # 500
+    KEY_REFUSED = "key_refused"  # 401; Google's protocol says it with a 400
     REFUSED = "refused"  # accepted, then closed without a byte
     SILENT_BEFORE_FIRST = "silent_before_first"  # headers, then nothing until the client leaves
     SILENT_BETWEEN = "silent_between"  # (mid) nothing more until the client leaves

@@ -1,4 +1,4 @@
-"""A local server that speaks OpenAI's protocol, Anthropic's and Ollama's, and fails on demand.
+"""A local server that speaks OpenAI's protocol, Anthropic's, Google's and Ollama's, and fails on demand.
 
 Real HTTP over real sockets, so that what a test sees of a slow, silent or broken model is what
 production would see. `python -m rag_service.testing.model_server --port 9000` runs it by hand.
@@ -36,11 +36,18 @@ from rag_service.testing.completions import (
     split_tokens,
     tiny_model,
 )
-from rag_service.testing.other_wires import anthropic_wire, ollama_wire
+from rag_service.testing.other_wires import (
+    anthropic_wire,
+    google_question,
+    google_refusal,
+    google_wire,
+    ollama_wire,
+)
 
 __all__ = ["Fault", "ModelServer", "RecordedRequest", "Reply", "embed", "split_tokens", "tiny_model"]
 
 _CHATS = {"/v1/chat/completions": openai_wire, "/v1/messages": anthropic_wire, "/api/chat": ollama_wire}
+_GOOGLE = "/v1beta/models/{model}:streamGenerateContent"
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class _Counted(StreamingResponse):
 
 
 class ModelServer:
-    """OpenAI's chat, embedding and model routes on 127.0.0.1, and Anthropic's and Ollama's for streamed chats; `with`
+    """OpenAI's chat, embedding and model routes on 127.0.0.1, for streamed chats those of other protocols too; `with`
     or `async with` starts and stops it.
 
     It runs in a thread with its own loop, which alone writes `requests` and `open_streams`: any
@@ -114,7 +121,7 @@ class ModelServer:
 
     @property
     def root_url(self) -> str:
-        """What `ANTHROPIC_BASE_URL` and `OLLAMA_HOST` want."""
+        """What `ANTHROPIC_BASE_URL`, `GOOGLE_GEMINI_BASE_URL` and `OLLAMA_HOST` want."""
         return self.base_url.removesuffix("/v1")
 
     def reply(self, reply: Reply) -> None:
@@ -175,7 +182,7 @@ class ModelServer:
         await asyncio.to_thread(self.stop)
 
     def _app(self) -> Starlette:
-        chats = [Route(path, self._chat, methods=["POST"]) for path in _CHATS]
+        chats = [Route(path, self._chat, methods=["POST"]) for path in (*_CHATS, _GOOGLE)]
         embeddings = Route("/v1/embeddings", self._embeddings, methods=["POST"])
         return Starlette(routes=[*chats, embeddings, Route("/v1/models", self._models)])
 
@@ -202,17 +209,26 @@ class ModelServer:
         body = await self._record(request)
         reply = self._script.popleft() if self._script else self._default
         connection: asyncio.Transport = request.state.connection
+        model = request.path_params.get("model")  # only Google's protocol has it in the path
+        if model and (refusal := google_refusal(reply)):
+            return JSONResponse(refusal, refusal["error"]["code"])
         if reply.fault is Fault.RATE_LIMITED:
             error = error_body("Rate limit reached for requests.", "requests", "rate_limit_exceeded")
             return JSONResponse(error, 429, headers={"retry-after": str(reply.retry_after)})
         if reply.fault is Fault.SERVER_ERROR:
             return JSONResponse(SERVER_ERROR, 500)
+        if reply.fault is Fault.KEY_REFUSED:
+            error = error_body("Incorrect API key provided.", "invalid_request_error", "invalid_api_key")
+            return JSONResponse(error, 401)
         if reply.fault is Fault.REFUSED:
             connection.close()
             await request.receive()  # the disconnect: only then is this response sure to go nowhere
             return Response()
+        if model:
+            body = google_question(body, model)
         media_type = "text/event-stream" if body.get("stream") else "application/json"
-        return _Counted(self, answer(body, reply, connection, _CHATS[request.url.path]), media_type)
+        speak = google_wire if model else _CHATS[request.url.path]
+        return _Counted(self, answer(body, reply, connection, speak), media_type)
 
     async def _embeddings(self, request: Request) -> Response:
         body = await self._record(request)

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
+from rag_service.testing.completions import content_of
 from rag_service.testing.model_server import ModelServer, Reply
 from tests.api.conftest import Guest, NewBase
 from tests.api.openai_clients import PATH, QUESTION, ask, blocking_sdk, langchain, said, sdk
@@ -45,7 +47,8 @@ async def test_the_sdk_reads_a_stream_in_the_order_that_openai_sends(generating:
             model="default", messages=said(QUESTION), stream=True, stream_options={"include_usage": True}
         )
         chunks = [chunk async for chunk in stream]
-    first, *pieces, last, usage = chunks
+    first, *between, last, usage = chunks
+    pieces = [chunk for chunk in between if "event" not in (chunk.model_extra or {})]
     assert (first.choices[0].delta.role, first.choices[0].delta.content) == ("assistant", "")
     assert all(piece.choices[0].delta.content for piece in pieces) and len(pieces) > 1
     reasons = [chunk.choices[0].finish_reason for chunk in chunks[:-1]]
@@ -57,6 +60,42 @@ async def test_the_sdk_reads_a_stream_in_the_order_that_openai_sends(generating:
     proof = (last.model_extra or {})["rag"]
     check_citation(proof["citations"][0], proof["sources"], text)
     assert (await stored(generating.http, proof))["content"] == text
+
+
+async def test_open_webui_is_told_of_the_sources_by_their_numbers_whichever_are_cited(
+    generating: Server, model_server: ModelServer
+) -> None:
+    def cite(body: dict[str, Any]) -> str:
+        found = re.findall(
+            r'<source number="(\d)"[^>]*>\s*(.*?)\s*</source>', content_of(body["messages"][-1]), re.S
+        )
+        texts = {int(number): text.splitlines()[-1] for number, text in found}
+        return f"{texts[2]} [2] {texts[1]} [1]"
+
+    model_server.reply(Reply(cite))
+    asked = {"model": "default", "messages": said("What are the moon and Mars made of?"), "stream": True}
+    raw = (await generating.http.post(PATH, json=asked)).text
+    chunks = [json.loads(frame[6:]) for frame in raw.split("\n\n")[:-2]]
+    told = [chunk["event"] for chunk in chunks if "event" in chunk]
+    last = chunks[-1]
+    proof = last["rag"]
+    assert [citation["number"] for citation in proof["citations"]][:1] == [2]
+    assert [event["type"] for event in told] == ["source", "source"]
+    for event, source in zip(told, proof["sources"], strict=False):
+        data = event["data"]
+        assert data["document"] == [source["text"]]
+        assert data["metadata"][0]["source"] == data["source"]["url"]
+        assert data["source"]["name"] == source["title"]
+        original = await generating.http.get(data["source"]["url"])
+        assert source["text"] in original.text
+    addresses = [event["data"]["source"]["url"] for event in told]
+    assert len(set(addresses)) == 2
+    cited = [one["url_citation"]["url"] for one in last["choices"][0]["delta"]["annotations"]]
+    assert cited[0] == addresses[1] and addresses[0] in cited
+    refused = await generating.http.post(
+        PATH, json=asked | {"messages": said("Quarterly vaccination budget?")}
+    )
+    assert '"event"' not in refused.text
 
 
 async def test_the_blocking_sdk_gets_quotes_where_there_is_no_model(quoting: Server) -> None:

@@ -1,4 +1,4 @@
-"""Language models of four protocols, as they fail over real HTTP: what is tried again, what goes to the next model,
+"""Language models of five protocols, as they fail over real HTTP: what is tried again, what goes to the next model,
 what costs nobody its time any more."""
 
 import asyncio
@@ -21,7 +21,12 @@ from rag_service.testing.model_server import Fault, ModelServer, Reply, split_to
 
 TEXT = "The moon is made of basalt [1]."
 ASKED: Sequence[BaseMessage] = [SystemMessage("Be good."), HumanMessage("What is it made of?")]
-MODELS = ["openai:m", "anthropic:m", "mistral:m", "ollama:m"]
+MODELS = ["openai:m", "anthropic:m", "google:m", "mistral:m", "ollama:m"]
+# Google's package makes a class of aiohttp's session, and LangChain reads a body of its errors that has to be awaited.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Inheritance class AiohttpClientSession:DeprecationWarning",
+    "ignore:coroutine 'ClientResponse.json' was never awaited:RuntimeWarning",
+)
 ENDLESS = Reply("word " * 5000, token_delay=0.01)
 
 
@@ -59,9 +64,11 @@ def _load(servers: tuple[ModelServer, ModelServer], *names: str) -> ChatModel:
             fallback_models=list(names[1:]),
             openai_base_url=first.base_url,
             anthropic_base_url=first.root_url,
+            google_base_url=first.root_url,
             mistral_base_url=first.base_url,
             ollama_host=first.root_url if is_first else second.root_url,
             anthropic_api_key=SecretStr("sk-ant-secret"),
+            google_api_key=SecretStr("secret"),
             mistral_api_key=SecretStr("secret"),
             model_prices={names[0]: Price(input=2, output=10)},
         )
@@ -131,6 +138,7 @@ async def test_an_answer_comes_with_its_end_its_tokens_and_their_cost(
 BEFORE = [
     (Reply(fault=Fault.RATE_LIMITED, retry_after=0), 3, "model_failed"),
     (Reply(fault=Fault.SERVER_ERROR), 3, "model_failed"),
+    (Reply(fault=Fault.KEY_REFUSED), 1, "model_failed"),
     (Reply(fault=Fault.REFUSED), 3, "model_failed"),
     (Reply(TEXT, fault=Fault.CUT, after_tokens=0), 3, "model_failed"),
     (Reply(TEXT, fault=Fault.TRUNCATED_JSON, after_tokens=0), 1, "model_failed"),
@@ -151,6 +159,24 @@ async def test_before_the_first_word_only_what_may_pass_is_tried_again(
     first.reset(Reply(TEXT))
     first.script(Reply(fault=Fault.SERVER_ERROR), Reply(TEXT, fault=Fault.CUT, after_tokens=0))
     assert await hear(_quick(loaded[name]), Completion()) == (TEXT, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("openai:m", "OPENAI_API_KEY"),
+        ("anthropic:m", "ANTHROPIC_API_KEY"),
+        ("google:m", "GOOGLE_API_KEY"),
+        ("mistral:m", "MISTRAL_API_KEY"),
+    ],
+)
+async def test_a_key_that_is_refused_is_told_by_its_setting(
+    loaded: dict[str, ChatModel], first: ModelServer, name: str, setting: str
+) -> None:
+    first.reply(Reply(fault=Fault.KEY_REFUSED))
+    with pytest.raises(ModelFault, match=f"an administrator must check {setting}") as caught:
+        await _quick(loaded[name]).complete(ASKED, Completion())
+    assert "secret" not in str(caught.value) and caught.value.is_ill
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -189,6 +215,34 @@ async def test_who_stops_listening_stops_the_model(
     await asyncio.wait([asking])
     await first.wait_for(lambda: first.open_streams == 0, 1)
     assert [call.outcome for call in completion.calls] == ["stopped"]
+
+
+async def test_google_is_asked_with_our_limits_and_when_to_come_again_is_read_from_its_details(
+    loaded: dict[str, ChatModel], first: ModelServer
+) -> None:
+    await hear(loaded["google:m"], Completion())
+    (asked,) = first.requests
+    assert asked.path == "/v1beta/models/m:streamGenerateContent"
+    assert asked.headers["x-goog-api-key"] == "secret"
+    assert asked.json["generationConfig"]["maxOutputTokens"] == 1000
+    assert asked.json["systemInstruction"]["parts"] == [{"text": "Be good."}]
+    first.reset(Reply(fault=Fault.RATE_LIMITED, retry_after=30))
+    assert await hear(_quick(loaded["google:m"]), Completion()) == ("", "model_failed")
+    assert len(first.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [(TEXT, None), ("", "model_empty")], ids=["the answer", "the question"]
+)
+async def test_what_googles_filter_blocks_is_told_as_such_and_is_no_fault_of_the_model(
+    loaded: dict[str, ChatModel], first: ModelServer, text: str, code: str | None
+) -> None:
+    first.reply(Reply(text, finish_reason="content_filter"))
+    completion, model = Completion(), _quick(loaded["google:m"])
+    for _ in range(4):
+        assert await hear(model, completion) == (text, code)
+    assert completion.finish_reason == (None if code else "content_filter")
+    assert len(first.requests) == 4, "it is not left alone"
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from rag_service.api import turns
+from rag_service.api import errands, turns
 from rag_service.api.completions import Completion, CompletionStream
 from rag_service.api.deps import Chatter, ProtectedRoute, Svc, own_origin, still_valid
 from rag_service.api.schemas.openai import CompletionRequest, ModelList, ModelOut
@@ -38,7 +38,12 @@ async def complete_chat(
     request: Request, body: CompletionRequest, principal: Chatter, services: Svc
 ) -> Response | dict[str, Any]:
     """One turn: the last message is the question, those before it are its history, and system messages are wishes for
-    the answer. Citations come as `annotations`, and with all that proves them in `rag`."""
+    the answer. Citations come as `annotations`, and with all that proves them in `rag`.
+
+    What a chat program asks for itself, a title or tags, is done by the language model without the documents."""
+    if body.is_errand:
+        await get_model(body.model, principal, services)
+        return await errands.complete(request, body, principal, services)
     ask = Ask(
         body.question,
         knowledge_base=body.model,
@@ -66,7 +71,7 @@ router.include_router(_starting)
 async def _whole(completion: Completion, request: Request) -> dict[str, Any]:
     """The completion as one. A client who leaves before its end stops the turn."""
     answering = asyncio.create_task(completion.whole())
-    leaving = asyncio.create_task(_left(request))
+    leaving = asyncio.create_task(errands.left(request))
     try:
         await asyncio.wait([answering, leaving], return_when=asyncio.FIRST_COMPLETED)
         completion.run.stop()  # of no effect on a turn that has ended
@@ -75,12 +80,6 @@ async def _whole(completion: Completion, request: Request) -> dict[str, Any]:
         answering.cancel()
         leaving.cancel()
         completion.run.stop()
-
-
-async def _left(request: Request) -> None:
-    """Return when the client has closed the connection."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _no_model(model: str) -> NotFound:

@@ -4,9 +4,18 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+)
 
 from rag_service.api.schemas.base import Response, printable
+from rag_service.chat.errands import is_errand
 from rag_service.db.models import KnowledgeBase
 
 QUESTION_CHARACTERS = 4000
@@ -40,11 +49,11 @@ class CompletionMessage(_Lenient):
     content: Text = ""
 
 
-def _ending_in_a_question(messages: list[CompletionMessage]) -> list[CompletionMessage]:
+def _ending_in_a_question(messages: list[CompletionMessage], info: ValidationInfo) -> list[CompletionMessage]:
     last = messages[-1]
     if last.role != "user" or not last.content.strip():
         raise ValueError("the last message must be the user's question, and not empty")
-    if len(last.content.strip()) > QUESTION_CHARACTERS:
+    if len(last.content.strip()) > QUESTION_CHARACTERS and not _is_errand(messages, info.data.get("stream")):
         raise ValueError(f"the question, the last message, may have {QUESTION_CHARACTERS} characters at most")
     if len(_instruction(messages)) > INSTRUCTION_CHARACTERS:
         raise ValueError(
@@ -53,13 +62,19 @@ def _ending_in_a_question(messages: list[CompletionMessage]) -> list[CompletionM
     return messages
 
 
+def _is_errand(messages: Sequence[CompletionMessage], stream: bool | None) -> bool:
+    # What people type is streamed to them, and has to be answered from documents whatever it looks like.
+    return not stream and len(messages) == 1 and is_errand(messages[0].content)
+
+
 def _instruction(messages: Sequence[CompletionMessage]) -> str:
     wished = (message.content.strip() for message in messages if message.role in ("system", "developer"))
     return "\n\n".join(text for text in wished if text)
 
 
-def _no_tools(value: Any) -> None:
-    if value:
+def _no_tool_is_needed(value: Any) -> None:
+    # Clients offer tools to every model they know nothing of. To call none is an answer too, unless one is demanded.
+    if value not in (None, "auto", "none"):
         raise ValueError("this server answers from documents and calls no tools: leave it out")
 
 
@@ -93,10 +108,10 @@ class CompletionRequest(_Lenient):
     model: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(printable)] = Field(
         description="the slug of a knowledge base"
     )
+    stream: bool | None = False
     messages: Annotated[
         list[CompletionMessage], Field(min_length=1), AfterValidator(_ending_in_a_question)
     ] = Field(description="the conversation, with the question as its last message")
-    stream: bool | None = False
     stream_options: StreamOptions | None = None
     n: Literal[1] | None = None
     stop: Stop = Field(
@@ -104,14 +119,19 @@ class CompletionRequest(_Lenient):
     )
     max_tokens: Tokens | None = None
     max_completion_tokens: Tokens | None = None
-    tools: Annotated[Any, AfterValidator(_no_tools)] = None
-    functions: Annotated[Any, AfterValidator(_no_tools)] = None
+    tool_choice: Annotated[Any, AfterValidator(_no_tool_is_needed)] = None
+    function_call: Annotated[Any, AfterValidator(_no_tool_is_needed)] = None
     response_format: Annotated[Any, AfterValidator(_text_alone)] = None
     modalities: Annotated[Any, AfterValidator(_no_sound)] = None
 
     @property
     def question(self) -> str:
         return self.messages[-1].content.strip()
+
+    @property
+    def is_errand(self) -> bool:
+        """Whether a chat program asks for itself: for a title, tags, questions to go on with."""
+        return _is_errand(self.messages, self.stream)
 
     @property
     def history(self) -> list[BaseMessage]:

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http import HTTPStatus
 from typing import Any
 
+import aiohttp
 import httpx
 import httpx2
 import openai
@@ -28,29 +28,38 @@ def in_stream(**body: str) -> Exception:
     return openai.APIError(SECRET, request=httpx2.Request("POST", "http://model/v1"), body=body)
 
 
-class InvalidArgument(Exception):
-    """As `google.api_core` has it: no status but a code, and a reason beside it."""
+class ClientError(Exception):
+    """As Google's package has it: no response of httpx, but what the body said."""
 
-    code = HTTPStatus.BAD_REQUEST
-
-    def __init__(self, reason: str | None) -> None:
+    def __init__(self, code: int, *details: dict[str, str]) -> None:
         super().__init__(SECRET)
-        self.reason = reason
+        self.code = code
+        self.details = {"error": {"code": code, "details": list(details)}}
 
 
-def by_google(reason: str | None) -> Exception:
+def by_google(code: int, *details: dict[str, str]) -> Exception:
     """As LangChain's package for Google raises what it catches."""
     error = RuntimeError(SECRET)
-    error.__cause__ = InvalidArgument(reason)
+    error.__cause__ = ClientError(code, *details)
     return error
 
 
+KEY_INVALID = {"reason": "API_KEY_INVALID"}
+
+
 def test_a_key_that_google_refuses_is_told_from_a_question_that_it_does() -> None:
-    for error in (InvalidArgument("API_KEY_INVALID"), by_google("API_KEY_INVALID")):
+    for error in (ClientError(400, KEY_INVALID), by_google(400, KEY_INVALID)):
         assert "check GOOGLE_API_KEY" in fault_of(error, "GOOGLE_API_KEY").detail
-    for error in (InvalidArgument(None), by_google(None)):
+    for error in (ClientError(400), by_google(400, {"reason": "SOMETHING_ELSE"})):
         fault = fault_of(error, "GOOGLE_API_KEY")
         assert (fault.is_transient, fault.is_ill) == (False, False) and "(400)" in fault.detail
+
+
+def cut_short() -> Exception:
+    """As aiohttp raises what was cut in mid-answer: with a code of its parser's."""
+    error = aiohttp.ClientPayloadError("not completed")
+    error.__cause__ = aiohttp.http_exceptions.TransferEncodingError("not enough data")
+    return error
 
 
 @pytest.mark.parametrize(
@@ -67,6 +76,10 @@ def test_a_key_that_google_refuses_is_told_from_a_question_that_it_does() -> Non
         (in_stream(type="server_error"), True, True),
         (in_stream(code="insufficient_quota", type="rate_limit_error"), False, True),
         (httpx.RemoteProtocolError("cut"), True, True),
+        (cut_short(), True, True),
+        (aiohttp.ServerDisconnectedError(), True, True),
+        (aiohttp.ServerTimeoutError(), False, True),
+        (by_google(429), True, True),
         (ConnectionError("refused"), True, True),
         (httpx.ReadTimeout("silent"), False, True),
         (ValueError("half a JSON"), False, True),
@@ -97,6 +110,13 @@ def test_how_long_to_wait_is_read_in_every_form_and_nonsense_left_out(
 ) -> None:
     found = fault_of(refused(429, **headers), "").retry_after
     assert found is None if seconds is None else found == pytest.approx(seconds, rel=0.05)
+
+
+@pytest.mark.parametrize(("delay", "seconds"), [("17s", 17.0), ("0.5s", 0.5), ("0s", None), ("soon", None)])
+def test_google_tells_in_the_body_how_long_to_wait(delay: str, seconds: float | None) -> None:
+    kind = "type.googleapis.com/google.rpc.RetryInfo"
+    error = by_google(429, {"reason": "RATE_LIMIT_EXCEEDED"}, {"@type": kind, "retryDelay": delay})
+    assert fault_of(error, "").retry_after == seconds
 
 
 def test_a_refused_credential_names_its_setting() -> None:

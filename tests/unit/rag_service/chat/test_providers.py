@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain.chat_models import base
 from pydantic import SecretStr
 
 from rag_service.chat.expansion import load_expansion
@@ -41,6 +42,7 @@ def test_a_model_that_cannot_be_used_is_refused(
     settings: dict[str, Any], sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "langchain_google_genai", None)  # as where it is not installed
+    base._get_chat_model_creator.cache_clear()  # another test may have had LangChain look for it
     monkeypatch.setattr("rag_service.knowledge.tokens.FETCH_SECONDS", 0.0)
     with pytest.raises(ConfigurationError, match=sentence) as refused:
         load_chat_model(Settings(_env_file=None).model_copy(update=settings))
