@@ -6,7 +6,8 @@ import os
 import shutil
 import time
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rag_service.errors import ConfigurationError
@@ -92,6 +93,25 @@ def _locked(folder: Path) -> int | None:
         raise
     os.utime(descriptor)
     return descriptor
+
+
+def process_folders(root: Path) -> list[Path]:
+    """The folders below `root` that processes use or have used; none where there is no root."""
+    if not root.is_dir():
+        return []
+    return sorted((path for path in root.iterdir() if (path / "lock").exists()), key=lambda path: path.name)
+
+
+@contextmanager
+def while_unused(folder: Path) -> Iterator[bool]:
+    """Whether no process uses this folder; if so, none does within the block."""
+    with (folder / "lock").open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def damaged_file(folder: Path) -> Path | None:
