@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -117,21 +117,40 @@ def while_unused(folder: Path) -> Iterator[bool]:
 def damaged_file(folder: Path) -> Path | None:
     """A file of a tantivy index whose content is not what its checksum says, if there is one.
 
-    Tantivy writes the sum behind the content, and does not look at it again. What a writer that was killed has left is
-    no part of the index, and not looked at.
+    Tantivy writes the sum behind the content, and does not look at it again.
 
     Raises:
         OSError, ValueError, KeyError: there is no index here, or its list of segments is damaged.
     """
+    return next((path for path in _files(folder) if not _is_whole(path)), None)
+
+
+def file_sizes(folder: Path) -> dict[Path, int]:
+    """The size of each file of a tantivy index, in bytes; raises what `damaged_file` does."""
+    return {path: path.stat().st_size for path in _files(folder)}
+
+
+def shrunk_file(sizes: Mapping[Path, int]) -> Path | None:
+    """A file that is smaller than it was, if there is one. One that is gone stays readable to who has it mapped."""
+    for path, size in sizes.items():
+        with suppress(FileNotFoundError):
+            if path.stat().st_size < size:
+                return path
+    return None
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of the segments that an index lists: what a writer that was killed has left is no part of it."""
     listed = json.loads((folder / "meta.json").read_bytes())["segments"]
     segments = {segment["segment_id"].replace("-", ""): segment["deletes"] for segment in listed}
+    found = []
     for path in sorted(folder.iterdir()):
         name, _, kind = path.name.partition(".")
         deletes = segments.get(name)
         is_old = kind.endswith(".del") and not (deletes and kind == f"{deletes['opstamp']}.del")
-        if name in segments and not is_old and not _is_whole(path):
-            return path
-    return None
+        if name in segments and not is_old:
+            found.append(path)
+    return found
 
 
 def _is_whole(path: Path) -> bool:

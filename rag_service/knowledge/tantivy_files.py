@@ -15,7 +15,7 @@ import tantivy
 from tantivy import Occur, Query
 
 from rag_service.errors import LexicalIndexUnavailable
-from rag_service.knowledge.lexical_files import damaged_file
+from rag_service.knowledge.lexical_files import damaged_file, file_sizes, shrunk_file
 
 MOST_TERMS = 128
 """Terms of one search: of a longer question the rarest."""
@@ -89,11 +89,21 @@ class IndexFiles:
             # By itself it has a thread look for changes; here nobody else makes any.
             self._index.config_reader(reload_policy="manual")
             self._index.reload()
+            self._sizes = file_sizes(folder)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Files that lost their end are told before anything is read: it is read from memory that they are mapped
+        into, and what is no longer there ends the process by SIGBUS. One that is cut within the block still does."""
+        with _damage_as_error(self._folder):
+            if (short := shrunk_file(self._sizes)) is not None:
+                raise ValueError(f"{short.name} lost its end")
+            yield
 
     def search(
         self, asked: Sequence[str], limit: int, documents: Collection[UUID] | None
     ) -> list[tuple[UUID, float]]:
-        with _damage_as_error(self._folder):
+        with self._whole():
             searcher = self._index.searcher()
             query = self._query(searcher, asked)
             if documents is not None:
@@ -116,7 +126,7 @@ class IndexFiles:
         return Query.boolean_query(parts)
 
     def frequencies(self, asked: Collection[str]) -> tuple[int, dict[str, int]]:
-        with _damage_as_error(self._folder):
+        with self._whole():
             searcher = self._index.searcher()
             chunks = searcher.num_docs
             return chunks, {term: min(chunks, searcher.doc_freq("terms", term)) for term in asked}
@@ -126,7 +136,7 @@ class IndexFiles:
 
     def chunks_of_versions(self) -> dict[UUID, int]:
         """How many chunks of each version there are."""
-        with _damage_as_error(self._folder):
+        with self._whole():
             found = self._index.searcher().terms_with_prefix("version", "", Query.all_query())
             return {UUID(hex=version): count for version, count in found}
 
@@ -134,19 +144,19 @@ class IndexFiles:
         """The ids of the chunks of these versions, which have so many."""
         if not versions:
             return set()
-        with _damage_as_error(self._folder):
+        with self._whole():
             searcher = self._index.searcher()
             among = Query.term_set_query(self._schema, "version", [version.hex for version in versions])
             hits = searcher.search(among, max(1, sum(versions.values())), count=False).hits
             return {_chunk_of(searcher, address) for _, address in hits}
 
     def waste(self) -> tuple[int, int]:
-        with _damage_as_error(self._folder):
+        with self._whole():
             searcher = self._index.searcher()
             return searcher.num_docs, searcher.doc_freq("kind", "chunk") - searcher.num_docs
 
     def begin(self, remove: Iterable[UUID]) -> None:
-        with _damage_as_error(self._folder):
+        with self._whole():
             self._writer = self._index.writer(WRITER_BYTES, 1)
             for version in remove:
                 self._writer.delete_documents_by_term("version", version.hex)
@@ -173,6 +183,7 @@ class IndexFiles:
             self._writer.wait_merging_threads()
             self._writer = None
             self._index.reload()
+            self._sizes = file_sizes(self._folder)
 
     def end(self) -> None:
         """Let go of the writer; what was not committed is forgotten."""
