@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from ctypes import byref, c_double
+from ctypes import byref, c_double, c_int, create_string_buffer
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -14,9 +14,10 @@ import pypdfium2
 from pypdfium2 import raw
 
 from ingest.assembly import Assembly
-from ingest.bidi import as_read, is_backward
+from ingest.bidi import as_read, backward_letters, is_backward
 from ingest.blocks import Block
 from ingest.decoding import scrub
+from ingest.pdf_joiners import part
 from ingest.pdf_pages import looked_at
 
 _LEAST_UPRIGHT = 0.9
@@ -29,7 +30,7 @@ _OPENED, _CLOSED = re.compile(r"(?<!\S)\)(?=\w)"), re.compile(r"(?<=\w)\((?=[\s.
 
 @dataclass(slots=True)
 class _Letter:
-    """A letter with its marks: where its baseline begins, its left and right edge, its font's size."""
+    """A letter with its marks: where its baseline begins, its left and right edge, its font's size and name."""
 
     text: str
     x: float
@@ -37,10 +38,15 @@ class _Letter:
     left: float
     right: float
     size: float
+    font: str
 
     @property
     def middle(self) -> float:
         return (self.left + self.right) / 2
+
+    @property
+    def width(self) -> float:
+        return (self.right - self.left) / self.size
 
 
 @dataclass
@@ -62,6 +68,20 @@ class _Line:
     @property
     def right(self) -> float:
         return max(letter.right for letter in self.letters)
+
+    def words(self) -> Iterator[list[_Letter]]:
+        """The line's words in scripts that run from right to left, their letters in that order."""
+        word = list[_Letter]()
+        for letter in sorted(self.letters, key=lambda letter: (-letter.x, -letter.middle)):
+            is_apart = bool(word) and word[-1].x - letter.right > _WORD_GAP * self.size
+            is_letter = backward_letters(letter.text) > 0
+            if word and (is_apart or not is_letter):
+                yield word
+                word = []
+            if is_letter:
+                word.append(letter)
+        if word:
+            yield word
 
     def text(self, *, backward: bool) -> str:
         """What the line says, as part of a text that runs from right to left, or of one that does not."""
@@ -109,6 +129,7 @@ def _same(text: str) -> frozenset[tuple[str, int]]:
 
 def _paragraphs(_: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> list[str]:
     lines = list(_lines(text))
+    part([word for line in lines for word in line.words()])
     left, right = (
         min((line.left for line in lines), default=0),
         max((line.right for line in lines), default=0),
@@ -167,10 +188,16 @@ def _letter(text: pypdfium2.PdfTextPage, at: int) -> _Letter | None:
     letter = unicodedata.normalize("NFKC", chr(code)) if 0xFB1D <= code <= 0xFEFC else chr(code)
     if letter.isspace() or (code < 0x20):
         letter = " "
-    return _Letter(letter, x.value, y.value, box.left, box.right, _size(text, at))
+    return _Letter(letter, x.value, y.value, box.left, box.right, _size(text, at), _font(text, at))
 
 
 def _size(text: pypdfium2.PdfTextPage, at: int) -> float:
     matrix = raw.FS_MATRIX()
     raw.FPDFText_GetMatrix(text, at, byref(matrix))
     return float(raw.FPDFText_GetFontSize(text, at) * abs(matrix.d)) or 1.0
+
+
+def _font(text: pypdfium2.PdfTextPage, at: int) -> str:
+    name, flags = create_string_buffer(128), c_int()
+    raw.FPDFText_GetFontInfo(text, at, name, len(name), byref(flags))
+    return name.value.decode(errors="replace")

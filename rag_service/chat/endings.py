@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from rag_service.chat import extractive
 from rag_service.chat.events import Citation, Done, Failed, Source, from_json, to_json
 from rag_service.chat.turn import Record, rounded
 from rag_service.db.models import MessageState, StoredRun
@@ -58,12 +59,15 @@ class Endings:
         """Save an answer. `last` are the events that are not stored yet, the terminal one behind all others."""
         # What quotes documents has to be told by its sources when one is erased, and a refusal has none.
         text = record.text if self._keep_quotes else record.text.removesuffix(record.topics)
-        told = Quoted(text, _plain(record.sources), _plain(record.citations))
+        generated = record.model != extractive.NAME
+        query = record.query or None
+        told = Quoted(text, _plain(record.sources), _plain(record.citations), generated)
         if not self._keep_quotes:
             # A document that was deleted while it was being quoted must not come back with the answer.
             gone = await Quotes(self._session).gone({source.document_id for source in record.sources})
             told = told.without(gone)
             if gone:
+                query = None
                 await self._runs.forget_events(run_id)
                 last = Batch(run_id, last.last, last.last, to_json([ending.event]))
         await Conversations(self._session, owner).finish(
@@ -72,7 +76,7 @@ class Endings:
             content=told.content,
             sources=told.sources,
             citations=told.citations,
-            retrieval_query=record.query or None,
+            retrieval_query=query,
             model=record.model or None,
             prompts=record.prompts,
             usage=record.usage,

@@ -10,13 +10,13 @@ import regex
 
 from rag_service.chat.events import Citation, Delta, Source
 from rag_service.chat.expectation import fit
+from rag_service.db.models import EXTRACTIVE
 from rag_service.knowledge.coverage import Frequencies, Question, Terms, roots
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.refusal import familiarity
 from rag_service.knowledge.sentences import sentence_spans, words
 
-NAME = "extractive"
-"""What stands in the place of a model's name."""
+NAME = EXTRACTIVE
 
 CHUNKS = 5
 SENTENCES = 2

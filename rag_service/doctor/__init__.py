@@ -1,1 +1,1 @@
-"""Compares PostgreSQL, the vector index and the blob folder, and mends what can be mended."""
+"""Compares PostgreSQL, the indexes and the blob folder, and mends what can be mended."""

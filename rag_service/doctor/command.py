@@ -33,6 +33,7 @@ async def run_doctor(settings: Settings, console: Console, *, repair: bool, as_j
                     database,
                     ChromaIndex(settings.chroma_url),
                     BlobStore(settings.blob_dir),
+                    settings.lexical_root,
                     repair=repair,
                     watch=watch,
                 )

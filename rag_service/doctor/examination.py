@@ -1,6 +1,7 @@
 """The whole examination, from the connections to the last blob."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
@@ -8,6 +9,7 @@ from rag_service.db.migrate import schema_revisions
 from rag_service.doctor.embeddings import examine_embeddings
 from rag_service.doctor.files import FileExamination
 from rag_service.doctor.findings import Finding, Watch, unwatched
+from rag_service.doctor.lexical import LexicalExamination
 from rag_service.doctor.vectors import VectorExamination
 from rag_service.doctor.work import examine_work
 from rag_service.errors import DatabaseUnavailable, VectorIndexUnavailable
@@ -18,6 +20,7 @@ async def examine(
     database: Database,
     vectors: VectorIndex,
     blobs: BlobStore,
+    lexical_root: Path,
     *,
     repair: bool = False,
     watch: Watch = unwatched,
@@ -37,6 +40,9 @@ async def examine(
                 error.detail,
                 "check that it runs, and CHROMA_URL; then examine again",
             )
+        lexical = LexicalExamination(database, lexical_root, repair=repair, watch=watch)
+        async for finding in lexical.examine():
+            yield finding
         async for finding in FileExamination(database, blobs, repair=repair, watch=watch).examine():
             yield finding
         async for finding in examine_embeddings(database, repair=repair, watch=watch):

@@ -39,4 +39,4 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
     if any(finding.left for finding in findings):
         console.print("[red]Something differs.[/]")
     else:
-        console.print("[green]Nothing differs: PostgreSQL, the vector index and the original files agree.[/]")
+        console.print("[green]Nothing differs: PostgreSQL, the indexes and the original files agree.[/]")

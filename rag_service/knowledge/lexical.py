@@ -133,7 +133,7 @@ class TantivyIndex:
         for base in damaged:
             logger.warning("lexical index is damaged, and built anew", extra={"knowledge_base_id": str(base)})
             self._drop(base)
-        found = (_base_of(path) for path in self._folder.path.iterdir())
+        found = (base_of(path) for path in self._folder.path.iterdir())
         return {base for base in found if base is not None}
 
     async def versions(self, knowledge_base_id: UUID, analysis: str) -> set[UUID]:
@@ -238,7 +238,7 @@ class TantivyIndex:
         shutil.rmtree(folder, ignore_errors=True)
 
     def _folder_of(self, knowledge_base_id: UUID, analysis: str) -> Path:
-        return self._folder.path / f"{knowledge_base_id.hex}.{FORMAT}.{analysis}"
+        return self._folder.path / index_name(knowledge_base_id, analysis)
 
     def _folders_of(self, knowledge_base_id: UUID) -> list[Path]:
         return list(self._folder.path.glob(f"{knowledge_base_id.hex}.*"))
@@ -247,7 +247,13 @@ class TantivyIndex:
         return await asyncio.get_running_loop().run_in_executor(self._writing, work)
 
 
-def _base_of(folder: Path) -> UUID | None:
+def index_name(knowledge_base_id: UUID, analysis: str) -> str:
+    """The name of the folder of a knowledge base's index under an analysis."""
+    return f"{knowledge_base_id.hex}.{FORMAT}.{analysis}"
+
+
+def base_of(folder: Path) -> UUID | None:
+    """The knowledge base whose index a folder is by its name."""
     try:
         return UUID(hex=folder.name.partition(".")[0])
     except ValueError:

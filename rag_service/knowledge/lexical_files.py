@@ -6,7 +6,8 @@ import os
 import shutil
 import time
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rag_service.errors import ConfigurationError
@@ -94,24 +95,62 @@ def _locked(folder: Path) -> int | None:
     return descriptor
 
 
+def process_folders(root: Path) -> list[Path]:
+    """The folders below `root` that processes use or have used; none where there is no root."""
+    if not root.is_dir():
+        return []
+    return sorted((path for path in root.iterdir() if (path / "lock").exists()), key=lambda path: path.name)
+
+
+@contextmanager
+def while_unused(folder: Path) -> Iterator[bool]:
+    """Whether no process uses this folder; if so, none does within the block."""
+    with (folder / "lock").open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
 def damaged_file(folder: Path) -> Path | None:
     """A file of a tantivy index whose content is not what its checksum says, if there is one.
 
-    Tantivy writes the sum behind the content, and does not look at it again. What a writer that was killed has left is
-    no part of the index, and not looked at.
+    Tantivy writes the sum behind the content, and does not look at it again.
 
     Raises:
         OSError, ValueError, KeyError: there is no index here, or its list of segments is damaged.
     """
+    return next((path for path in _files(folder) if not _is_whole(path)), None)
+
+
+def file_sizes(folder: Path) -> dict[Path, int]:
+    """The size of each file of a tantivy index, in bytes; raises what `damaged_file` does."""
+    return {path: path.stat().st_size for path in _files(folder)}
+
+
+def shrunk_file(sizes: Mapping[Path, int]) -> Path | None:
+    """A file that is smaller than it was, if there is one. One that is gone stays readable to who has it mapped."""
+    for path, size in sizes.items():
+        with suppress(FileNotFoundError):
+            if path.stat().st_size < size:
+                return path
+    return None
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of the segments that an index lists: what a writer that was killed has left is no part of it."""
     listed = json.loads((folder / "meta.json").read_bytes())["segments"]
     segments = {segment["segment_id"].replace("-", ""): segment["deletes"] for segment in listed}
+    found = []
     for path in sorted(folder.iterdir()):
         name, _, kind = path.name.partition(".")
         deletes = segments.get(name)
         is_old = kind.endswith(".del") and not (deletes and kind == f"{deletes['opstamp']}.del")
-        if name in segments and not is_old and not _is_whole(path):
-            return path
-    return None
+        if name in segments and not is_old:
+            found.append(path)
+    return found
 
 
 def _is_whole(path: Path) -> bool:

@@ -5,7 +5,7 @@ Terms are found in Python (`terms`) and come to tantivy ready: no text of a user
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import tantivy
 from tantivy import Occur, Query
 
 from rag_service.errors import LexicalIndexUnavailable
-from rag_service.knowledge.lexical_files import damaged_file
+from rag_service.knowledge.lexical_files import damaged_file, file_sizes, shrunk_file
 
 MOST_TERMS = 128
 """Terms of one search: of a longer question the rarest."""
@@ -60,31 +60,50 @@ def _schema() -> tantivy.Schema:
     return schema.build()
 
 
+def _chunk_of(searcher: tantivy.Searcher, address: tantivy.DocAddress) -> UUID:
+    return UUID(bytes=bytes(searcher.doc(address)["chunk"][0]))
+
+
 class IndexFiles:
-    """The index in one folder, made where it is missing. Every method blocks; one thread writes, any may ask.
+    """The index in one folder. Every method blocks; one thread writes, any may ask.
 
     What is wrong with the files raises LexicalIndexUnavailable.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, make: bool = True) -> None:
+        """Made where it is missing; unless told not to, which also leaves a folder of another process as it is."""
         self._folder = folder
         self._schema = _schema()
         self._writer: tantivy.IndexWriter | None = None
         with _damage_as_error(folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if make:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if tantivy.Index.exists(str(folder)) and (damaged := damaged_file(folder)) is not None:
                 raise ValueError(f"the checksum of {damaged.name} is wrong")
-            self._index = tantivy.Index(self._schema, str(folder), reuse=True)
+            if make:
+                self._index = tantivy.Index(self._schema, str(folder), reuse=True)
+            else:
+                self._index = tantivy.Index.open(str(folder))
             split = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
             self._index.register_tokenizer("terms", split)
             # By itself it has a thread look for changes; here nobody else makes any.
             self._index.config_reader(reload_policy="manual")
             self._index.reload()
+            self._sizes = file_sizes(folder)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Files that lost their end are told before anything is read: it is read from memory that they are mapped
+        into, and what is no longer there ends the process by SIGBUS. One that is cut within the block still does."""
+        with _damage_as_error(self._folder):
+            if (short := shrunk_file(self._sizes)) is not None:
+                raise ValueError(f"{short.name} lost its end")
+            yield
 
     def search(
         self, asked: Sequence[str], limit: int, documents: Collection[UUID] | None
     ) -> list[tuple[UUID, float]]:
-        with _damage_as_error(self._folder):
+        with self._whole():
             searcher = self._index.searcher()
             query = self._query(searcher, asked)
             if documents is not None:
@@ -92,10 +111,7 @@ class IndexFiles:
                 among = Query.const_score_query(Query.term_set_query(self._schema, "document", named), 0.0)
                 query = Query.boolean_query([(Occur.Must, among), (Occur.Must, query)])
             hits = searcher.search(query, limit, count=False).hits
-            return [
-                (UUID(bytes=bytes(searcher.doc(address)["chunk"][0])), float(score))
-                for score, address in hits
-            ]
+            return [(_chunk_of(searcher, address), float(score)) for score, address in hits]
 
     def _query(self, searcher: tantivy.Searcher, asked: Sequence[str]) -> Query:
         counted = Counter(asked)
@@ -110,23 +126,37 @@ class IndexFiles:
         return Query.boolean_query(parts)
 
     def frequencies(self, asked: Collection[str]) -> tuple[int, dict[str, int]]:
-        with _damage_as_error(self._folder):
+        with self._whole():
             searcher = self._index.searcher()
             chunks = searcher.num_docs
             return chunks, {term: min(chunks, searcher.doc_freq("terms", term)) for term in asked}
 
     def versions(self) -> set[UUID]:
-        with _damage_as_error(self._folder):
+        return set(self.chunks_of_versions())
+
+    def chunks_of_versions(self) -> dict[UUID, int]:
+        """How many chunks of each version there are."""
+        with self._whole():
             found = self._index.searcher().terms_with_prefix("version", "", Query.all_query())
-            return {UUID(hex=version) for version, _ in found}
+            return {UUID(hex=version): count for version, count in found}
+
+    def chunks(self, versions: Mapping[UUID, int]) -> set[UUID]:
+        """The ids of the chunks of these versions, which have so many."""
+        if not versions:
+            return set()
+        with self._whole():
+            searcher = self._index.searcher()
+            among = Query.term_set_query(self._schema, "version", [version.hex for version in versions])
+            hits = searcher.search(among, max(1, sum(versions.values())), count=False).hits
+            return {_chunk_of(searcher, address) for _, address in hits}
 
     def waste(self) -> tuple[int, int]:
-        with _damage_as_error(self._folder):
+        with self._whole():
             searcher = self._index.searcher()
             return searcher.num_docs, searcher.doc_freq("kind", "chunk") - searcher.num_docs
 
     def begin(self, remove: Iterable[UUID]) -> None:
-        with _damage_as_error(self._folder):
+        with self._whole():
             self._writer = self._index.writer(WRITER_BYTES, 1)
             for version in remove:
                 self._writer.delete_documents_by_term("version", version.hex)
@@ -153,6 +183,7 @@ class IndexFiles:
             self._writer.wait_merging_threads()
             self._writer = None
             self._index.reload()
+            self._sizes = file_sizes(self._folder)
 
     def end(self) -> None:
         """Let go of the writer; what was not committed is forgotten."""

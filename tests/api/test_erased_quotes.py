@@ -31,20 +31,27 @@ async def test_a_stored_answer_loses_what_came_of_an_erased_document_and_keeps_t
 ) -> None:
     async with serve(refusal_score=-1, **model(model_server)) as server:
         await server.upload(OWLS, LARKS)
-        model_server.script(Reply("Owls hunt at midnight [1]. Larks sing at dawn [2]. So it is."))
+        model_server.script(
+            Reply("Midnight is theirs. Owls hunt at midnight [1]. Larks sing at dawn [2]. Owls do not.")
+        )
         turn = await whole(server.http, "Owls hunt at midnight, when?")
         assert [source["filename"] for source in turn["sources"]] == ["owls.md", "larks.md"]
         await erase(server, "owls.md")
 
         question, answer = await messages(server.http, turn["conversation_id"])
         assert question["content"] == "Owls hunt at midnight, when?"  # the caller's own words stay
-        assert answer["content"] == "[…] [1]. Larks sing at dawn [2]. So it is."
+        assert answer["content"] == "[…] [1]. Larks sing at dawn [2]. […]."
         gone, kept = answer["citations"]
         check_citation(kept, answer["sources"], answer["content"])
         assert (gone["erased"], gone["quote"]) == (True, "")
         assert "midnight" not in json.dumps([answer["sources"], answer["citations"], answer["content"]])
         assert [source["number"] for source in answer["sources"]] == [1, 2]
         assert answer["sources"][0]["document_id"] == turn["sources"][0]["document_id"]
+
+        exported = await server.http.get(f"/api/v1/conversations/{turn['conversation_id']}/export")
+        assert "idnight [" not in exported.text and "Owls do not" not in exported.text
+        query = "SELECT retrieval_query FROM messages WHERE id = :id"
+        assert await sql(server, query, id=turn["message_id"]) is None
 
         model_server.script(Reply("And what?"), Reply("Nothing."))
         await whole(server.http, "And then?", conversation_id=turn["conversation_id"])
@@ -105,7 +112,7 @@ async def test_a_document_deleted_while_it_is_quoted_does_not_come_back_with_the
                 names = [frame.name async for frame in frames]
         assert names[-1] == "done"
         answer = await stored(server.http, start)
-        assert answer["content"].startswith("[…] [1].")
+        assert answer["content"] == "[…] [1]. […]."
         assert "midnight" not in json.dumps([answer["sources"], answer["citations"], answer["content"]])
 
 

@@ -27,6 +27,9 @@ from rag_service.testing.embedder import HashedWords
 from tests.conftest import SECRET
 from tests.integration.ingestion import WAIT_SECONDS, Stand, handbook, running, stand_on
 
+NOWHERE = Path("/nowhere")
+"""Where no api process has a lexical index."""
+
 
 @pytest.fixture(scope="module")
 async def _own_chroma(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalChroma]:
@@ -56,7 +59,7 @@ async def stand(settings: Settings, database: Database) -> AsyncIterator[Stand]:
 
 
 async def found(stand: Stand, *, repair: bool = False) -> dict[str, Finding]:
-    examined = examine(stand.database, stand.vectors, stand.blobs, repair=repair)
+    examined = examine(stand.database, stand.vectors, stand.blobs, NOWHERE, repair=repair)
     return {finding.check: finding async for finding in examined}
 
 
@@ -263,12 +266,12 @@ async def test_servers_that_do_not_answer_and_another_schema_are_findings(
     stand: Stand, tmp_path: Path
 ) -> None:
     nowhere = ChromaIndex("http://127.0.0.1:9")
-    examined = [one async for one in examine(stand.database, nowhere, stand.blobs)]
+    examined = [one async for one in examine(stand.database, nowhere, stand.blobs, NOWHERE)]
     assert [one.check for one in examined] == ["vector_index"]
     await stand.sql("UPDATE alembic_version SET version_num = '9999'")
     assert set(await found(stand)) == {"schema"}
     gone = Database("postgresql://nobody@127.0.0.1:9/none")
-    examined = [one async for one in examine(gone, stand.vectors, stand.blobs)]
+    examined = [one async for one in examine(gone, stand.vectors, stand.blobs, NOWHERE)]
     assert [one.check for one in examined] == ["database"]
     await gone.close()
 

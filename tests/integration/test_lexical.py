@@ -223,6 +223,11 @@ def _truncate(folder: Path) -> None:
         path.write_bytes(path.read_bytes()[:40])
 
 
+def _empty(folder: Path) -> None:
+    for path in folder.glob("*.term"):
+        path.write_bytes(b"")
+
+
 def _garble(folder: Path) -> None:
     """Of the same length, with the right end: as a failing disk would."""
     for path in folder.glob("*.idx"):
@@ -235,7 +240,7 @@ def _spoil_list(folder: Path) -> None:
     (folder / "meta.json").write_text("{")
 
 
-@pytest.mark.parametrize("spoil", [_delete, _truncate, _garble, _spoil_list])
+@pytest.mark.parametrize("spoil", [_delete, _truncate, _empty, _garble, _spoil_list])
 async def test_damaged_files_are_built_anew_at_the_next_start(
     stand: Stand, database: Database, spoil: Callable[[Path], None]
 ) -> None:
@@ -342,6 +347,46 @@ async def test_killed_in_the_midst_of_its_commits_it_loses_and_doubles_nothing(
         assert (again.root / "0").exists() and not (again.root / "1").exists()
         await again.settle()
         assert await again.index.frequencies(again.base.id, ["appl"]) == (480, {"appl": 480})
+
+
+CUT = """
+import asyncio, os, sys
+from pathlib import Path
+from uuid import UUID
+from rag_service.db.engine import Database
+from rag_service.knowledge.lexical import TantivyIndex
+from rag_service.knowledge.lexical_follower import LexicalFollower
+
+async def cut():
+    root, base, kind = Path(sys.argv[2]), UUID(sys.argv[3]), sys.argv[4]
+    index = TantivyIndex(root)
+    follower = LexicalFollower(Database(sys.argv[1], pool=2), index)
+    while await follower.round():
+        pass
+    for path in root.glob(f"0/*/*.{kind}"):
+        os.truncate(path, 0)
+    print(len(await index.search(base, ["appl"], 5)), flush=True)
+    print((await index.frequencies(base, ["appl"]))[0], flush=True)
+    while await follower.round():
+        pass
+    print(len(await index.search(base, ["appl"], 5)), flush=True)
+
+asyncio.run(cut())
+"""
+
+
+@pytest.mark.parametrize("kind", ["term", "idx", "store", "fieldnorm"])
+async def test_a_file_that_is_cut_while_it_is_used_does_not_end_the_process(
+    stand: Stand, database_url: str, kind: str
+) -> None:
+    await stand.index.close()
+    await stand.write("a.txt", "apples")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", CUT, database_url, str(stand.root), str(stand.base.id), kind),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    assert (process.returncode, said.split()) == (0, [b"0", b"0", b"1"])
 
 
 async def test_the_service_finds_what_was_uploaded_and_says_when_it_cannot(server: Server) -> None:

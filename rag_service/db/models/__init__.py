@@ -2,7 +2,7 @@
 
 from rag_service.db.models.audit import AuditEntry
 from rag_service.db.models.base import Base, new_id
-from rag_service.db.models.chat import Channel, Conversation, Message, MessageState, Role
+from rag_service.db.models.chat import EXTRACTIVE, Channel, Conversation, Message, MessageState, Role
 from rag_service.db.models.embeds import Embed
 from rag_service.db.models.keys import ApiKey, KeyRole
 from rag_service.db.models.knowledge import (
@@ -22,6 +22,7 @@ from rag_service.db.models.runs import StoredEvents, StoredRun
 from rag_service.db.models.summaries import Summary
 
 __all__ = [
+    "EXTRACTIVE",
     "ApiKey",
     "AuditEntry",
     "Base",

@@ -12,6 +12,8 @@ from rag_service.db.models.base import Base, CreatedAt, Id
 Role = Literal["user", "assistant"]
 Channel = Literal["chat", "openai"]
 """Whether a conversation is kept here, or by a client that speaks OpenAI's protocol and sends it along each time."""
+EXTRACTIVE = "extractive"
+"""Stands in the place of a model's name where sentences of documents were quoted."""
 MessageState = Literal["streaming", "complete", "stopped", "failed", "interrupted"]
 
 

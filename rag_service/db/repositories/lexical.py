@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, func, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, Text, cast, func, literal_column, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.db.models import Chunk, Document, DocumentVersion, KnowledgeBase
@@ -102,6 +102,23 @@ class Lexical:
             ActiveVersion(id, document_id, title or PurePath(name).stem, chunks)
             for id, document_id, title, name, chunks in rows
         ]
+
+    async def chunk_ids(self, knowledge_base_id: UUID, part: int) -> set[UUID]:
+        """The chunks of a part's active versions."""
+        of_part = _active(Chunk.id).join(Chunk, Chunk.version_id == Document.active_version_id)
+        of_part = of_part.where(KnowledgeBase.id == knowledge_base_id, part == _PART)
+        return set(await self._session.scalars(of_part))
+
+    async def sample(self, knowledge_base_id: UUID, limit: int) -> dict[UUID, tuple[UUID, str]]:
+        """Active chunks with their documents and texts, the same each time but in no order."""
+        chosen = _active(Chunk.id, Document.id, Chunk.text)
+        rows = await self._session.execute(
+            chosen.join(Chunk, Chunk.version_id == Document.active_version_id)
+            .where(KnowledgeBase.id == knowledge_base_id)
+            .order_by(func.md5(cast(Chunk.id, Text)))
+            .limit(limit)
+        )
+        return {chunk: (document, text) for chunk, document, text in rows}
 
     async def chunks(
         self, versions: Sequence[UUID], *, after: tuple[UUID, int] | None, limit: int
