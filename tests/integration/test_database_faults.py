@@ -46,7 +46,9 @@ async def server(serve: Serve, mortal: LocalPostgres, model_server: ModelServer)
 async def test_killed_or_stopped_in_mid_stream_the_turn_ends_once_and_truly(
     server: Server, mortal: LocalPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.02)  # a database that is away says nothing of a credential
+    monkeypatch.setattr(
+        watching, "LOOK_SECONDS", 0.02
+    )  # a database that is away says nothing of a credential
     assert mortal.child is not None and mortal.child.pid is not None
     killed = asyncio.Event()
     turn = asyncio.create_task(asked(server, killed))
