@@ -5,7 +5,7 @@ import re
 from zipfile import ZipFile
 
 _RELATION = re.compile(r"<Relationship\b[^>]*>")
-_ATTRIBUTE = re.compile(r"\b(Id|Type|Target)=\"([^\"]*)\"")
+_ATTRIBUTE = re.compile(r"\b(Id|Type|Target)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 
 
 def relations(archive: ZipFile, part: str) -> list[tuple[str, str, str]]:
@@ -17,7 +17,8 @@ def relations(archive: ZipFile, part: str) -> list[tuple[str, str, str]]:
     listed = f"{folder}/_rels/{name}.rels"
     if listed not in archive.namelist():
         return []
-    found = [dict(_ATTRIBUTE.findall(one)) for one in _RELATION.findall(archive.read(listed).decode())]
+    told = _RELATION.findall(archive.read(listed).decode())
+    found = [{name: one or other for name, one, other in _ATTRIBUTE.findall(each)} for each in told]
     return [
         (one["Id"], one["Type"], posixpath.normpath(posixpath.join(folder, one["Target"])).lstrip("/"))
         for one in found

@@ -27,7 +27,8 @@ PATIENCE_SECONDS = 20
 class Crowd:
     """POSTs `bodies` to `url`, one after the other and from the start again, for `seconds`.
 
-    Either at `a_second`, or `waiting` at a time: as one gets its first word, the next is asked.
+    Either at `a_second`, or `waiting` at a time: as one gets its first word, the next is asked; one who is refused asks
+    again when the server said.
     """
 
     url: str
@@ -100,6 +101,12 @@ def _is_whole(answer: bytes) -> bool:
     return bool(gap) and len(body) >= int(length.split(b"\r\n")[0] or 0)
 
 
+def _patience(answer: bytes) -> int:
+    """The seconds after which one who was answered so asks again."""
+    _, _, seconds = answer.lower().partition(b"\r\nretry-after: ")
+    return int(seconds.split(b"\r\n")[0] or 0)
+
+
 class _Asking:
     def __init__(self, crowd: Crowd) -> None:
         self._crowd = crowd
@@ -142,12 +149,16 @@ class _Asking:
         def answered(took: float, answer: bytes) -> None:
             self._waiting -= 1
             self._count(took, answer)
-            if again and time.perf_counter() < self._end:
-                self._ask(time.perf_counter(), again=True)
+            if again:
+                asyncio.get_running_loop().call_later(_patience(answer), self._ask_again)
 
         task = asyncio.create_task(self._send(next(self._requests), due, answered))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
+
+    def _ask_again(self) -> None:
+        if time.perf_counter() < self._end:
+            self._ask(time.perf_counter(), again=True)
 
     async def _send(self, request: bytes, due: float, answered: Callable[[float, bytes], None]) -> None:
         connection = self._free.pop() if self._free else await self._connect(self._free)

@@ -93,11 +93,12 @@ class Limits:
         )
 
     async def take_request(self, principal: Principal, address: str) -> Standing | None:
-        """Count a request of a caller; how it stands, None where it is not limited. Raises TooMany."""
-        standing = None
-        for key, allowance in self._callers(principal, address):
-            standing = await self._take("requests", allowance.requests, key) or standing
-        return standing
+        """Count a request of a caller; how it stands where least is left, None where nothing limits it. Raises TooMany."""
+        taken = [
+            await self._take("requests", allowance.requests, key)
+            for key, allowance in self._callers(principal, address)
+        ]
+        return min(filter(None, taken), key=lambda standing: standing.left, default=None)
 
     async def take_visit(self, address: str) -> Standing | None:
         """Count a request that nobody had to prove who they are for. Raises TooMany."""

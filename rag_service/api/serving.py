@@ -1,4 +1,5 @@
-"""The server around the app: a connection that can be cut, and an end that waits for answers under way."""
+"""The server around the app: a connection that can be cut, heads that end, and an end that waits for answers under
+way."""
 
 import asyncio
 from types import FrameType
@@ -13,13 +14,41 @@ CONNECTION = "connection"
 CLOSING_SECONDS = 4.0
 """Of the time for draining, what is kept for saving answers that were interrupted, and for closing connections."""
 
+HEAD_BYTES = 64 * 1024
+"""What a head that does not end may have before it is refused. One that has come whole may have a little more."""
+
 
 class Protocol(HttpToolsProtocol):
-    """HTTP with the connection at hand."""
+    """HTTP with the connection at hand.
+
+    The parser keeps an address or a header until it has the end of it, and uvicorn sets it no limit. So what came in
+    since the end of a head or a piece of a body is counted: more than `HEAD_BYTES` is refused, be it a head, the length
+    of a chunk or a trailer.
+    """
+
+    _without_end = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.app_state = {**self.app_state, CONNECTION: transport}
+
+    def data_received(self, data: bytes) -> None:
+        self._without_end += len(data)
+        super().data_received(data)
+        if self._without_end > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def on_headers_complete(self) -> None:
+        self._without_end = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._without_end = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._without_end = 0
+        super().on_message_complete()
 
 
 class DrainingServer(uvicorn.Server):

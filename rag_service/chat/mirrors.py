@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -29,6 +30,7 @@ class Mirrors:
         self._followed: set[Run] = set()
         self._wanted = asyncio.Event()
         self._noted = 0.0
+        self._is_closed = False
 
     async def get(self, run_id: UUID, owner: str) -> Run | None:
         """A run of this caller's with all it has told so far; None where there is none.
@@ -44,13 +46,16 @@ class Mirrors:
             return None
         run = Run(found.id, found.conversation_id, found.message_id, grace=0, abandoned=self._forget)
         _tell(run, batches)
-        if not run.has_ended:
+        if self._is_closed:
+            run.close()
+        elif not run.has_ended:
             self._followed.add(run)
             self._wanted.set()
         return run
 
     def close(self) -> None:
-        """End all following here."""
+        """End all following here, and that of whoever comes later at once."""
+        self._is_closed = True
         for run in self._followed:
             run.close()
 
@@ -83,8 +88,11 @@ class Mirrors:
                 await Runs(session).note_followers(list(seen))
                 self._noted = time.monotonic()
             batches = await Runs(session).events(seen)
+        news = defaultdict[UUID, list[Batch]](list)
+        for batch in batches:
+            news[batch.run_id].append(batch)
         for run in runs:
-            _tell(run, [batch for batch in batches if batch.run_id == run.id])
+            _tell(run, news[run.id])
             if run.id not in known:
                 run.close()  # its conversation was deleted
             if run.has_ended or run.id not in known:

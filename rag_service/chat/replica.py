@@ -117,7 +117,8 @@ class Replica:
                 count = 0
                 while await self._end_one(name):
                     count += 1
-                logger.warning("answers were cut short by the end of a process", extra={"count": count})
+                if count:  # else another process was quicker, or it holds its lock again
+                    logger.warning("answers were cut short by the end of a process", extra={"count": count})
 
     async def end_the_lost(self) -> None:
         """End runs of this process that it does not make: the database went away as they were entered, and had entered
@@ -144,8 +145,11 @@ def _is_gone(name: str) -> bool:
 
 
 def _born(pid: int) -> int:
-    """When a process of this machine was started, in milliseconds; 0 where there is none."""
+    """When a process of this machine was started, in milliseconds since the machine was; 0 where there is none.
+
+    By the time of day, which is set right now and then, a process that lives would seem to be another one.
+    """
     try:
-        return int(psutil.Process(pid).create_time() * 1000)
+        return round(1000 * (psutil.Process(pid).create_time() - psutil.boot_time()))
     except psutil.NoSuchProcess:
         return 0

@@ -61,8 +61,8 @@ class Run:
     def publish(self, event: Event, number: int | None = None) -> None:
         """Tell an event, under the next number unless another, higher one is given."""
         self.events.append((number or len(self.events) + 1, event))
-        if self.has_ended and self._timer is not None:
-            self._timer.cancel()
+        if self.has_ended:
+            self._wait_no_more()
         self._wake()
 
     def close(self) -> None:
@@ -89,8 +89,7 @@ class Run:
     def followed(self) -> Iterator[None]:
         """Within the block somebody follows the run."""
         self._followers += 1
-        if self._timer is not None:
-            self._timer.cancel()
+        self._wait_no_more()
         try:
             yield
         finally:
@@ -132,11 +131,12 @@ class Run:
         changed.set()
 
     def wait_for_followers(self, seconds: float | None = None) -> None:
-        """Give the run up if nobody follows it for so long; for its grace, unless said otherwise."""
-        if not self.has_ended:
-            wait = self._grace if seconds is None else seconds
-            self._timer = asyncio.get_running_loop().call_later(wait, self._abandon)
-
-    def _abandon(self) -> None:
+        """Give the run up if nobody follows it for so long from now on; for its grace, unless said otherwise."""
+        self._wait_no_more()
         if not self.has_followers and not self.has_ended:
-            self._abandoned(self)
+            wait = self._grace if seconds is None else seconds
+            self._timer = asyncio.get_running_loop().call_later(wait, self._abandoned, self)
+
+    def _wait_no_more(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()

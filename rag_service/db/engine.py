@@ -10,6 +10,7 @@ from asyncpg import Connection, PostgresConnectionError, PostgresError
 from asyncpg import InterfaceError as DriverInterfaceError
 from asyncpg.exceptions import OperatorInterventionError
 from sqlalchemy import URL, PoolProxiedConnection, event, make_url, text
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -30,7 +31,15 @@ COMMAND_SECONDS = 60
 POOL_WAIT_SECONDS = 10
 
 _DISK_FULL = "53100"
-_REFUSED = (DBAPIError, InvalidRequestError, PoolTimeoutError, PostgresError, OSError)
+# The fourth is what SQLAlchemy makes of the driver's error and, below a session, does not wrap: a server that starts.
+_REFUSED = (
+    DBAPIError,
+    InvalidRequestError,
+    PoolTimeoutError,
+    AsyncAdapt_asyncpg_dbapi.Error,
+    PostgresError,
+    OSError,
+)
 _LOST = (PostgresConnectionError, OperatorInterventionError, DriverInterfaceError, OSError)
 
 

@@ -26,7 +26,8 @@ filters name, falls out when it is read back."""
 FEW = 2000
 """So many chunks that filters leave are compared one by one, by the vectors that PostgreSQL keeps, in some 10 ms."""
 WIDE = 1000
-"""Of more than `FEW`, so many of the nearest of all chunks are looked through for those that pass."""
+"""Of more than `FEW`, so many of the nearest of all chunks are looked through for those that pass. So many are also
+asked for in the end where all that was found says the same: copies of one document are not to hide the others."""
 LATE_SECONDS = 0.6
 """How long the vectors are waited for where words have found something: Chroma stands still for seconds while it writes
 its index to disk, in the midst of a large ingestion. What the words found is weighed by its vectors all the same."""
@@ -59,6 +60,15 @@ class Told:
 def at_first(limit: int) -> int:
     """How many each index is asked for to begin with, where `limit` hits are wanted."""
     return max(CANDIDATES, limit * OVERFETCH[0])
+
+
+def _steps(limit: int, *, is_filtered: bool) -> list[tuple[int, bool]]:
+    """How many the indexes are asked for, and whether only of what passes the filters, until there are enough."""
+    if is_filtered:
+        # They may be narrower than the index can be asked widely: then the other way round.
+        return [(at_first(limit), False), (max(CANDIDATES, limit), True), (WIDE, True)]
+    wider = max(CANDIDATES, limit * OVERFETCH[1])
+    return [(at_first(limit), False), (wider, False), (max(WIDE, wider), False)]
 
 
 @dataclass(frozen=True)
@@ -112,18 +122,14 @@ class Search:
         """At least `limit` hits if there are as many, and those of them that say the same as a better one."""
         kept: list[Hit] = []
         folded: list[Hit] = []
-        for times in OVERFETCH[:1] if filters else OVERFETCH:
-            wanted = max(CANDIDATES, limit * times)
-            found = await self._found(wanted, first=self.first if wanted == at_first(limit) else None)
+        for wanted, within in _steps(limit, is_filtered=bool(filters)):
+            if within:
+                found = await self._found_within(wanted, filters)
+            else:
+                found = await self._found(wanted, first=self.first if wanted == at_first(limit) else None)
             kept, folded = await self._readable(found, limit, filters)
-            if (
-                len(kept) >= limit or max(len(found.near), len(found.told)) < wanted
-            ):  # enough, or all that there is
-                return kept, folded
-        if filters:
-            # They are narrower than the index can be asked widely: now the other way round.
-            found = await self._found_within(max(CANDIDATES, limit), filters)
-            kept, folded = await self._readable(found, limit, filters)
+            if len(kept) >= limit or max(len(found.near), len(found.told)) < wanted:
+                break  # enough, or all that there is
         return kept, folded
 
     async def _found_within(self, wanted: int, filters: Filters) -> Found:

@@ -136,6 +136,18 @@ async def test_a_visitor_who_is_always_new_is_stopped_by_the_address(
         assert left[:6] == [200] * 6 and left[-2:] == [429] * 2, left
 
 
+async def test_a_visitor_is_told_of_the_limit_that_is_nearest(serve: Serve) -> None:
+    async with (
+        serve(home_chat=True, limit_visitor_requests_per_minute=40) as server,
+        httpx.AsyncClient(base_url=server.url, timeout=20) as page,
+    ):
+        tokens = [(await page.post("/api/v1/embeds/home/token", json={})).json()["token"] for _ in range(2)]
+        for token, left in zip([tokens[0]] * 3 + [tokens[1]], (39, 38, 37, 39), strict=True):
+            told = await page.get("/api/v1/conversations", headers={"Authorization": f"Bearer {token}"})
+            assert told.headers["ratelimit"].split(";")[1] == f"r={left}"
+            assert told.headers["ratelimit-policy"] == '"requests";q=40;w=60'
+
+
 async def test_a_slot_is_free_again_however_its_turn_ends(serve: Serve, model_server: ModelServer) -> None:
     options: dict[str, Any] = {"chat_model": "openai:test-model", "openai_base_url": model_server.base_url}
     async with (

@@ -11,6 +11,7 @@ from rag_service.testing.model_server import ModelServer, Reply
 from tests.api.conftest import NewBase
 from tests.api.support import check_problem, frames_of, stored, stream, turn_of
 from tests.api.test_runs import QUESTION, Pair, resumed, sql
+from tests.conftest import Serve
 
 EVENTS = "SELECT count(*) FROM run_events WHERE run_id = :id"
 
@@ -94,6 +95,16 @@ async def test_no_word_of_the_model_breaks_a_frame_that_is_told_again(
     for server in pair:
         assert await resumed(server.http, turn.start["run_id"]) == turn.frames
     assert (await stored(pair[1].http, turn.start))["content"] == turn.text
+
+
+async def test_who_comes_to_a_turn_made_elsewhere_while_the_server_ends_is_sent_away(serve: Serve) -> None:
+    async with serve() as server:
+        await server.upload(("moon.md", "The moon is made of basalt."))
+        turn = await stream(server.http, QUESTION)
+        await sql(server, "UPDATE runs SET ended_at = NULL, replica = 'elsewhere:1:1:x'")
+        await sql(server, "DELETE FROM run_events")
+        await server.services.chat.runs.close()
+        assert await resumed(server.http, turn.start["run_id"]) == []
 
 
 @pytest.mark.parametrize("readable", [True, False])

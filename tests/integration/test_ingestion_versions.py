@@ -158,6 +158,7 @@ async def test_a_delete_stops_the_reading_and_erases_what_was_written(
         async with stand.database.transaction() as session:
             await Documents(session).delete(accepted.document.id)
         await stand.until_it_says(0, "SELECT count(*) FROM documents")
+        await stand.until_vectors_are(lambda ids: not ids)  # a debt of the erasing, paid behind it
     assert await stand.vector_ids() == set()
     assert await stand.sql("SELECT count(*) FROM chunks") == 0
     assert await stand.sql("SELECT count(*) FROM embeddings") == 0

@@ -147,3 +147,14 @@ async def test_questions_before_help_one_that_does_not_stand_alone(found: Found)
     asked = "How is it treated?"
     assert names(await found.ask(asked, limit=1)) == ["wood"]
     assert names(await found.ask(asked, limit=1, history=["What is throat cancer?"])) == ["throat"]
+
+
+async def test_a_hundred_copies_of_one_document_do_not_crowd_the_others_out(found: Found) -> None:
+    copies = dict.fromkeys((f"copy{number}" for number in range(100)), "The moon is made of cheese.")
+    others = {"rocks": "Rocks of the moon are basalt.", "orbit": "The moon needs 27 days."}
+    await found.upload(**copies, **others, sun="The sun is a star.")
+    documents = {hit.source.filename: hit.source.document_id for hit in (await found.ask("moon")).all}
+    assert len(documents) > len(copies)
+    for options in ({}, {"lexical": False}, {"filters": list(documents.values())}):
+        hits = names(await found.ask("What is the moon made of?", limit=3, **options))
+        assert len(hits) == 3 and others.keys() < set(hits), options

@@ -102,6 +102,33 @@ async def test_a_worker_killed_in_mid_job_costs_nothing_but_time(
     assert await stand.sql("SELECT count(*) FROM embeddings") == count
 
 
+async def test_a_worker_stopped_past_its_lease_changes_nothing_when_it_goes_on(
+    stand: Stand, settings: Settings, tmp_path: Path, remote: dict[str, str]
+) -> None:
+    count = 5 * BATCH
+    job_id = await stand.job_of("large.md", handbook(count))
+    async with worker_process(settings, tmp_path, remote) as first:
+        await stand.until_it_says(True, "SELECT count(*) > 0 FROM embeddings")
+        first.send_signal(signal.SIGSTOP)
+        assert (await stand.job(job_id)).state == "embedding"
+        async with worker_process(settings, tmp_path, remote) as second:
+            done = await stand.until(job_id, lambda job: job.state == "succeeded")
+            assert (done.attempts, done.fence) == (2, 2)
+            vectors = await stand.vector_ids("openai:fake-embedding@384")
+            second.send_signal(signal.SIGTERM)
+            await second.wait()
+        first.send_signal(signal.SIGCONT)
+        # Once it does another job, it has done with that one.
+        next_id = await stand.job_of("next.md", handbook(1))
+        await stand.until(next_id, lambda job: job.state == "succeeded")
+    job = await stand.job(job_id)
+    assert (job.state, job.attempts, job.fence, job.finished_at) == ("succeeded", 2, 2, done.finished_at)
+    chunks = await stand.chunks(job.version_id)
+    assert vectors == {item.id for item in chunks} and len(chunks) == count
+    (added,) = await stand.chunks((await stand.job(next_id)).version_id)
+    assert await stand.vector_ids("openai:fake-embedding@384") == vectors | {added.id}
+
+
 async def test_sigterm_hands_the_job_back_at_once_and_ends_the_worker(
     stand: Stand, settings: Settings, tmp_path: Path, remote: dict[str, str]
 ) -> None:
