@@ -10,6 +10,7 @@ import shutil
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -25,6 +26,8 @@ FORMAT = 1
 OPEN_AT_ONCE = 64
 """Knowledge bases whose files are held open."""
 SEARCHES_AT_ONCE = 4
+FEW_TERMS = 64
+"""Terms whose frequencies are looked up in microseconds."""
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -80,8 +83,22 @@ class TantivyIndex:
         return found or []
 
     async def frequencies(self, knowledge_base_id: UUID, asked: Sequence[str]) -> tuple[int, dict[str, int]]:
+        if len(asked) <= FEW_TERMS and (at_hand := self._at_hand(knowledge_base_id)):
+            with suppress(LexicalIndexUnavailable):  # to be told again, and noted
+                return at_hand.frequencies(set(asked))
         found = await self._ask(knowledge_base_id, lambda files: files.frequencies(set(asked)))
         return found or (0, {})
+
+    def _at_hand(self, knowledge_base_id: UUID) -> IndexFiles | None:
+        """Open files that nobody is changing the list of. What takes microseconds is asked of them without a thread,
+        which would take ten times as long."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            folder = self._serving.get(knowledge_base_id)
+            return self._open.get(folder) if folder else None
+        finally:
+            self._lock.release()
 
     async def _ask(self, knowledge_base_id: UUID, ask: Callable[[IndexFiles], T]) -> T | None:
         """What `ask` gives; None where there is no index, or not one that can be read."""
