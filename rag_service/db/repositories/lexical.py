@@ -106,7 +106,7 @@ class Lexical:
     async def chunk_ids(self, knowledge_base_id: UUID, part: int) -> set[UUID]:
         """The chunks of a part's active versions."""
         of_part = _active(Chunk.id).join(Chunk, Chunk.version_id == Document.active_version_id)
-        of_part = of_part.where(KnowledgeBase.id == knowledge_base_id, part == _PART)
+        of_part = of_part.where(KnowledgeBase.id == knowledge_base_id, _PART.in_([part]))
         return set(await self._session.scalars(of_part))
 
     async def sample(self, knowledge_base_id: UUID, limit: int) -> dict[UUID, tuple[UUID, str]]:
