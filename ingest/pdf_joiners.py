@@ -1,11 +1,12 @@
 """Words of Persian and its neighbours in which letters that would join stand apart: می‌خواهم, کتاب‌ها.
 
-What parts them, U+200C, shows nothing, and programs that make a PDF leave it out. The letter before it tells: it is
-drawn as at the end of a word, and mostly is as wide as there, and wider than within a word.
+What parts them, U+200C, shows nothing, and programs that make a PDF leave it out. The letters around it tell: they are
+drawn as at the end and as at the beginning of a word, and mostly are as wide as there, and not as within a word.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Protocol
 
 import regex
@@ -42,11 +43,12 @@ def part(words: Sequence[Word]) -> None:
     """
     if not any(_PERSIAN.match(letter.text) for word in words for letter in word):
         return
+    begins = {_shape(word[0]) for word in words if word}
     ends = defaultdict[_Place, set[int]](set)
     within = defaultdict[_Place, Counter[int]](Counter)
     for word in words:
-        for letter, place in _places(word):
-            if letter is word[-1]:
+        for letter, behind, place in _places(word):
+            if behind is None:
                 ends[place].add(_width(letter))
             else:
                 within[place][_width(letter)] += 1
@@ -57,19 +59,24 @@ def part(words: Sequence[Word]) -> None:
         >= _LEAST_JOINED * widths.total()
     }
     for word in words:
-        for letter, place in _places(word):
-            if letter is not word[-1] and place in telling and _width(letter) in ends[place]:
+        for letter, behind, place in _places(word):
+            looks_apart = place in telling and _width(letter) in ends[place]
+            if looks_apart and behind is not None and _shape(behind) in begins:
                 letter.text += APART
 
 
-def _places(word: Word) -> Iterator[tuple[Letter, _Place]]:
-    """The letters that can join the next one, each with all that its shape depends on but for that."""
+def _places(word: Word) -> Iterator[tuple[Letter, Letter | None, _Place]]:
+    """The letters that can join the next one, that one, and all else that their shapes depend on."""
     joined = False
-    for letter in word:
+    for letter, behind in zip_longest(word, word[1:]):
         is_dual = bool(_DUAL.match(letter.text))
         if is_dual:
-            yield letter, (letter.font, letter.text[0], joined)
+            yield letter, behind, (letter.font, letter.text[0], joined)
         joined = is_dual and not letter.text.endswith(APART)
+
+
+def _shape(letter: Letter) -> tuple[str, str, int]:
+    return letter.font, letter.text[0], _width(letter)
 
 
 def _width(letter: Letter) -> int:

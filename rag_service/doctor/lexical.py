@@ -39,7 +39,7 @@ class _State:
 
     @property
     def count(self) -> int:
-        return len(self.lacking | self.left | self.lost) or bool(self.damage)
+        return len(self.lacking | self.left | self.lost) or int(bool(self.damage))
 
     @property
     def what(self) -> str:

@@ -145,13 +145,18 @@ class TantivyIndex:
                     raise LexicalIndexUnavailable(
                         "The folder of the lexical index cannot be used."
                     ) from error
-            gone = {base for base, folder in self._serving.items() if not (folder / "meta.json").exists()}
+            gone = {base for base, folder in self._serving.items() if not self._is_there(folder)}
             damaged, self._suspect = gone | self._suspect, set()
         for base in damaged:
             logger.warning("lexical index is damaged, and built anew", extra={"knowledge_base_id": str(base)})
             self._drop(base)
         found = (base_of(path) for path in self._folder.path.iterdir())
         return {base for base in found if base is not None}
+
+    def _is_there(self, folder: Path) -> bool:
+        """Whether an index is in its place, with files as long as they were. Called under the lock."""
+        files = self._open.get(folder)
+        return (folder / "meta.json").exists() and (files is None or files.is_whole())
 
     async def versions(self, knowledge_base_id: UUID, analysis: str) -> set[UUID]:
         """The versions of documents that are in the index under this analysis; what is damaged is thrown away."""

@@ -96,9 +96,13 @@ class IndexFiles:
         """Files that lost their end are told before anything is read: it is read from memory that they are mapped
         into, and what is no longer there ends the process by SIGBUS. One that is cut within the block still does."""
         with _damage_as_error(self._folder):
-            if (short := shrunk_file(self._sizes)) is not None:
-                raise ValueError(f"{short.name} lost its end")
+            if not self.is_whole():
+                raise ValueError("a file lost its end")
             yield
+
+    def is_whole(self) -> bool:
+        """Whether no file lost its end since it was opened or written."""
+        return shrunk_file(self._sizes) is None
 
     def search(
         self, asked: Sequence[str], limit: int, documents: Collection[UUID] | None

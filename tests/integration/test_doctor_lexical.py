@@ -1,6 +1,7 @@
 """`rag doctor` on lexical indexes: of a process that runs, and of one that does not."""
 
 import fcntl
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.db.repositories.lexical import Lexical
 from rag_service.doctor.findings import Finding, unwatched
 from rag_service.doctor.lexical import LexicalExamination
+from rag_service.doctor.report import as_json
 from rag_service.knowledge.tantivy_files import Entry
 from rag_service.knowledge.terms import analysis_of
 from tests.integration.test_lexical import Stand, stand_on
@@ -106,6 +108,7 @@ async def test_damaged_files_of_a_running_process_are_found_and_replaced(stand: 
         path.write_bytes(content)
     (told,) = await found(stand)
     assert (told.check, told.count, told.left) == ("lexical_index", 1, 1) and "cannot be read" in told.what
+    assert json.loads(as_json([told]))["findings"][0]["count"] is not True
     async with stand.follower.running():
         (mended,) = await found(stand, repair=True, patience=60)
         assert mended.left == 0

@@ -21,6 +21,7 @@ from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.db.repositories.steps import Readable, Steps
 from rag_service.knowledge import lexical_follower
 from rag_service.knowledge.lexical import TantivyIndex
+from rag_service.knowledge.lexical_files import damaged_file
 from rag_service.knowledge.lexical_follower import LexicalFollower
 from rag_service.knowledge.terms import terms
 from tests.conftest import Server
@@ -225,7 +226,7 @@ def _truncate(folder: Path) -> None:
 
 def _empty(folder: Path) -> None:
     for path in folder.glob("*.term"):
-        path.write_bytes(b"")
+        os.truncate(path, 0)
 
 
 def _garble(folder: Path) -> None:
@@ -267,6 +268,15 @@ async def test_a_folder_that_is_deleted_while_it_is_used_is_built_anew(
         await until(lambda: _finds(stand, "apples"))
     async with stand_on(database, stand.root) as other:
         assert (other.root / "1").exists(), "its lock was taken again as well"
+
+
+async def test_a_file_that_is_cut_is_found_before_anybody_asks(stand: Stand) -> None:
+    await stand.write("a.txt", "apples")
+    await stand.settle()
+    _empty(stand.folder)
+    await stand.settle()
+    assert damaged_file(stand.folder) is None
+    assert await stand.found("apples") == ["apples"]
 
 
 async def _is(done: Callable[[], bool]) -> bool:

@@ -37,17 +37,18 @@ def told(drawn: list[list[Letter]]) -> str:
 
 
 def test_a_letter_within_a_word_that_looks_as_at_an_end_stands_apart() -> None:
-    said = "می‌رود می‌آید نمی‌شود میان سیل پی گیلکی"
+    said = "می‌رود می‌آید نمی‌شود میان سیل پی گیلکی رود آید شود"
     assert told(words(said)) == said
 
 
 @pytest.mark.parametrize(
     ("said", "is_wide"),
     [
-        ("می‌رود میان پی", False),  # a font in which every shape is as wide
-        ("می‌رود می‌آید پی", True),  # never seen joined: the font may be such a one
-        ("می‌رود میان سیل", True),  # never seen at an end
-        ("في\u200cها ميان في", True),  # Arabic letters alone
+        ("می‌رود میان پی رود", False),  # a font in which every shape is as wide
+        ("می‌رود می‌آید پی رود آید", True),  # never seen joined: the font may be such a one
+        ("می‌رود میان سیل رود", True),  # never seen at an end
+        ("می‌رود میان سیل پی", True),  # nothing begins with the next letter
+        ("في\u200cها ميان في هم", True),  # Arabic letters alone
     ],
 )
 def test_where_the_shapes_do_not_tell_words_stay_whole(said: str, is_wide: bool) -> None:
@@ -55,7 +56,13 @@ def test_where_the_shapes_do_not_tell_words_stay_whole(said: str, is_wide: bool)
 
 
 def test_shapes_are_compared_within_a_font() -> None:
-    drawn = [*words("می‌رود میان"), [Letter("پ", "Other", 0.4), Letter("ی", "Other", 0.8)]]
+    drawn = [*words("می‌رود میان رود"), [Letter("پ", "Other", 0.4), Letter("ی", "Other", 0.8)]]
+    assert APART not in told(drawn)
+
+
+def test_a_part_of_a_ligature_that_happens_to_be_as_wide_as_an_end_is_joined() -> None:
+    drawn = words("علم سیل دل کیلو مال")
+    drawn[0][1:] = [Letter("ل", "Font", 0.8), Letter("م", "Font", 0.8)]
     assert APART not in told(drawn)
 
 
