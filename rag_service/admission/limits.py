@@ -87,7 +87,7 @@ class Limits:
         )
 
     async def take_request(self, principal: Principal, address: str) -> Standing | None:
-        """Count a request of a caller; how it stands where least is left, None where nothing limits it. Raises TooMany."""
+        """Count a request of a caller; how it stands where least is left, None without a limit. Raises TooMany."""
         taken = [
             await self._take("requests", allowance.requests, key)
             for key, allowance in self._callers(principal, address)
