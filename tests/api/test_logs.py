@@ -2,7 +2,10 @@
 
 import logging
 
+import httpx
 import pytest
+from pydantic import SecretStr
+from sqlalchemy.engine import make_url
 
 from rag_service.testing.model_server import Fault, ModelServer, Reply
 from tests.api.conftest import Guest, client_of
@@ -33,10 +36,23 @@ async def test_no_key_question_document_or_answer_is_logged(
     caplog.set_level(logging.INFO)
     caplog.set_level(logging.DEBUG, "rag_service")
     caplog.set_level(logging.DEBUG, "ingest")
-    async with serve(chat_model="openai:test-model", openai_base_url=model_server.base_url) as server:
+    own = {
+        "openai_api_key": SecretStr("sk-xylophone-of-ours"),
+        "secret_key": SecretStr("xylophone-of-ours" * 3),
+    }
+    model = {"chat_model": "openai:test-model", "openai_base_url": model_server.base_url}
+    told: list[str] = []
+
+    async def keep(answer: httpx.Response) -> None:
+        await answer.aread()
+        told.append(answer.text + str(answer.headers))
+
+    async with serve(**own, **model) as server:
+        server.http.event_hooks["response"] = [keep]
         secrets = [server.http.headers["authorization"].removeprefix("Bearer ")]
         await server.upload(("costs.md", f"# Costs\n\n{DOCUMENT}"), ("empty.md", ""))
         caller = await guest(server)
+        caller.event_hooks["response"] = [keep]
         secrets.append(caller.headers["authorization"].removeprefix("Bearer "))
         model_server.reply(Reply(f"It is the {SAID} [1]."))
         first = await whole(caller, QUESTION)
@@ -50,7 +66,14 @@ async def test_no_key_question_document_or_answer_is_logged(
         await caller.post("/api/v1/search", json={"query": QUESTION})
         async with client_of(server.url, "rag_admin_xylophone") as nobody:
             await nobody.get("/api/v1/jobs", params={"state": "xylophone-query"})
+        for path in ("/health/ready", "/api/v1/openapi.json", "/docs", "/api/v1/keys", "/api/v1/audit"):
+            await server.http.get(path)
+        assert server.services.settings.database_url
+        password = make_url(server.services.settings.database_url.get_secret_value()).password
     text = logged(caplog)
+    assert password and password not in text and password not in "".join(told)
+    assert told and "of-ours" not in "".join(told)
+    assert model_server.requests[-1].headers["authorization"] == "Bearer sk-xylophone-of-ours"
     assert "request" in text and "quoting, since the language model failed" in text
     assert "xylophone" not in text
     for secret in secrets:

@@ -47,6 +47,7 @@ async def test_one_who_stops_reading_is_cut_off_and_the_turn_is_given_up_after_i
         received = await asyncio.to_thread(lambda: b"".join(iter(lambda: wire.recv(1 << 20), b"")))
     assert b"event: delta" in received
     assert b"event: done" not in received
+    assert len(received) < len(TEXT) / 2  # what was held for it, here and in the system
 
 
 async def check_given_up(server: Server, caller: httpx.AsyncClient, model_server: ModelServer) -> None:

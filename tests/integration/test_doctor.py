@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import random
+import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -274,6 +276,58 @@ async def test_servers_that_do_not_answer_and_another_schema_are_findings(
     examined = [one async for one in examine(gone, stand.vectors, stand.blobs, NOWHERE)]
     assert [one.check for one in examined] == ["database"]
     await gone.close()
+
+
+def sections_of_their_own(count: int) -> str:
+    """A document of so many chunks, none of which is near another."""
+    chance = random.Random(3)
+    said = (" ".join(f"word{chance.randrange(5000)}" for _ in range(8)) for _ in range(count))
+    return "\n\n".join(f"# {words[:9]}\n\n{words}" for words in said)
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def _garble(folder: Path) -> None:
+    """The vectors themselves, as a failing disk would."""
+    for path in folder.glob("*/data_level0.bin"):
+        path.write_bytes(bytes(path.stat().st_size))
+
+
+def _truncate(folder: Path) -> None:
+    paths = list(folder.glob("*/*.bin"))
+    assert paths, "so few vectors are not written yet"
+    for path in paths:
+        path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check"),
+    [(_empty, "missing_vectors"), (_truncate, "lost_vectors"), (_garble, "lost_vectors")],
+)
+async def test_what_is_lost_of_the_indexs_own_files_is_found_and_mended(
+    settings: Settings, database: Database, tmp_path: Path, spoil: Callable[[Path], None], check: str
+) -> None:
+    own = LocalChroma(tmp_path)
+    await own.start()
+    try:
+        async with stand_on(settings.model_copy(update={"chroma_url": own.url}), database) as stand:
+            await stand.upload(
+                "long.md", sections_of_their_own(1200)
+            )  # more than it keeps without such files
+            await stand.work()
+            ids = await stand.vector_ids()
+            assert len(ids) == 1200 and await found(stand) == {}
+            await own.stop()
+            spoil(tmp_path / "chroma")
+            await own.start()
+            assert set(await found(stand)) == {check}
+            assert [one.left for one in (await found(stand, repair=True)).values()] == [0]
+            assert await found(stand) == {}
+            assert await stand.vector_ids() == ids
+    finally:
+        await own.stop()
 
 
 async def test_pages_are_crossed_without_loss(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from email.message import EmailMessage
 
 import pytest
 
+from ingest.limits import Limits
 from rag_service.errors import UnreadableDocument
 from tests.unit.ingest import files
 from tests.unit.ingest.conftest import Read
@@ -55,6 +56,22 @@ def test_attachments_are_listed_read_where_they_hold_text_and_else_told(read: Re
         "The attachment logo.png was left out",
         "The attachment ../../all.zip was left out",
     ]
+
+
+def test_an_attachment_that_unpacks_to_too_much_is_left_out_and_the_others_are_read(read: Read) -> None:
+    made = message()
+    bomb = files.word_of(f"<w:t>{'a ' * 3_000_000}</w:t>")
+    made.add_attachment(bomb, "application", "x", filename="bomb.docx")
+    made.add_attachment(
+        files.word_of("<w:p><w:r><w:t>Good</w:t></w:r></w:p>"), "application", "x", filename="b.docx"
+    )
+    found = read("mail.eml", made.as_bytes(), Limits(text_mb=2))
+    assert "Dear Bo" in found.text and "## Attachment: b.docx\n\nGood" in found.text
+    (warning,) = found.warnings
+    assert (
+        warning.startswith("The attachment bomb.docx was left out: ")
+        and "unpacks to more than 4 MB" in warning
+    )
 
 
 def test_messages_within_messages_are_read_to_a_depth(read: Read) -> None:
