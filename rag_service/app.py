@@ -64,6 +64,26 @@ logger = logging.getLogger(__name__)
 
 API = "/api/v1"
 JSON_BYTES = 256 * 1024
+UNDER_API = (
+    chat,
+    conversations,
+    messages,
+    exports,
+    feedback,
+    unanswered,
+    people,
+    embeds,
+    knowledge_bases,
+    uploads,
+    documents,
+    versions,
+    jobs,
+    search,
+    urls,
+    keys,
+    audit,
+)
+"""The routes under `API`, in the order in which their reference tells them."""
 
 
 @dataclass
@@ -84,55 +104,35 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
     `load` makes the embedder; it is called in a thread.
     """
     startup = StartupState()
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            starting = asyncio.create_task(_start(settings, load, startup, stack))
-            try:
-                yield
-            finally:
-                starting.cancel()
-                with suppress(asyncio.CancelledError, RagError):
-                    await starting
-
     # The reference pages bring their scripts along: nothing is fetched from elsewhere.
     app = FastAPIOffline(
         title="rag-service",
         version=__version__,
-        lifespan=lifespan,
+        lifespan=lambda _: _running(settings, load, startup),
         openapi_url=f"{API}/openapi.json",
         redoc_url=None,
     )
     app.state.startup = startup
     MultiPartParser.spool_max_size = uploads.SPOOL_BYTES  # its own would be a megabyte of memory a file
     problems.install(app)
+    _add_routes(app)
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
     app.include_router(health.router)
-    for module in (
-        chat,
-        conversations,
-        messages,
-        exports,
-        feedback,
-        unanswered,
-        people,
-        embeds,
-        knowledge_bases,
-        uploads,
-        documents,
-        versions,
-        jobs,
-        search,
-        urls,
-        keys,
-        audit,
-    ):
+    for module in UNDER_API:
         app.include_router(module.router, prefix=API)
     app.include_router(embeds.public, prefix=API)
     app.include_router(openai.router)
+    static.install(app)
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """From the inside out: the last one added is the first to see a request."""
     app.add_middleware(BodyLimit, json_bytes=JSON_BYTES, upload_bytes=settings.max_upload_bytes)
     app.add_middleware(InFlight, most=settings.max_requests)
-    static.install(app)
     app.add_middleware(EmbedOrigins)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.hosts, www_redirect=False)
     app.add_middleware(RequestContext)
@@ -140,7 +140,19 @@ def create_app(settings: Settings, *, load: LoadEmbedder = load_embedder) -> Fas
         # The server's own takes the word of any program on this machine; see `main`.
         trusted = [str(network) for network in settings.trusted_proxies]
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)
-    return app
+
+
+@asynccontextmanager
+async def _running(settings: Settings, load: LoadEmbedder, startup: StartupState) -> AsyncIterator[None]:
+    """Within the block the services start, and are there; behind it they are closed."""
+    async with AsyncExitStack() as stack:
+        starting = asyncio.create_task(_start(settings, load, startup, stack))
+        try:
+            yield
+        finally:
+            starting.cancel()
+            with suppress(asyncio.CancelledError, RagError):
+                await starting
 
 
 async def _start(
