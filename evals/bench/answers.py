@@ -12,7 +12,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -85,7 +85,7 @@ class Library:
     def _with_pairs(self, found: Fused, pairs: frozenset[tuple[str, str]]) -> Hit:
         source = self._readable(found.chunk_id)
         given = bonus(pairs, f"{source.title}\n{source.chunk.text}")
-        return Hit(source, replace(found, fused=found.fused + given))
+        return Hit(source, found._replace(fused=found.fused + given))
 
     def _readable(self, chunk_id: UUID) -> ReadableChunk:
         passage = self._passages[chunk_id.int]

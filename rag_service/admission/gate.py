@@ -13,7 +13,10 @@ from typing import Self
 from rag_service.errors import Overloaded
 
 BURST_SECONDS = 1.0
-"""Longest wait where many came at once. A queue that has stood for longer is no burst."""
+"""Longest wait where many came at once. A queue that has been long for longer is no burst."""
+LONG_SECONDS = 0.5
+"""A queue is long where its last waits for so long. A shorter one may stand: a few callers who each ask again as soon
+as they are answered wait for each other, and none of them is to be refused."""
 QUEUE_SECONDS = 0.05
 """Longest wait under overload: a queue that does not end makes everybody late, and nobody is served the sooner."""
 OVERLOAD_SECONDS = 5.0
@@ -21,7 +24,10 @@ OVERLOAD_SECONDS = 5.0
 AGAIN_SECONDS = 3
 """Whoever is refused comes again within so many seconds, not all at the same moment."""
 STRETCH = 1.25
-"""How much longer than alone a passage may take: where it takes longer, they only wait for each other inside."""
+"""How much longer than alone a passage may always take: clocks are not that exact."""
+GAIN = 0.5
+"""So much longer with each beside it: two at a time then let four through in the time of three. Where it takes longer,
+they only wait for each other inside."""
 _NARROWER, _WIDER = 0.2, 0.05
 """By how much a passage that took too long narrows the gate, and one that did not widens it."""
 _NEWEST = 0.2
@@ -35,8 +41,8 @@ class Gate:
     it is seen by what passages take beside others and alone.
 
     How long one would wait is known from the queue and from what a passage has taken lately; who would wait too long is
-    refused at once, before they wait. A burst may wait a second. Once somebody had to be refused, or a queue does not
-    end, it is overload: until that has ended, only those are taken in who wait for moments.
+    refused at once, before they wait. A burst may wait a second. Once somebody had to be refused, or a queue stays
+    long, it is overload: until that has ended, only those are taken in who wait for moments.
     """
 
     def __init__(self, width: int) -> None:
@@ -45,7 +51,7 @@ class Gate:
         self._inside = 0
         self._coming = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._waiting_since = 0.0
+        self._long_since: float | None = None
         self._refused_at = -math.inf
         self._taken = 0.05
         self._alone: float | None = None
@@ -83,8 +89,8 @@ class Gate:
         if place <= 0:
             return
         now = time.monotonic()
-        stands = bool(self._waiting) and now - self._waiting_since > BURST_SECONDS
-        is_overload = stands or now - self._refused_at < OVERLOAD_SECONDS
+        stays_long = self._long_since is not None and now - self._long_since > BURST_SECONDS
+        is_overload = stays_long or now - self._refused_at < OVERLOAD_SECONDS
         # One may always wait: a place that becomes free is not to stay empty.
         patience = min(BURST_SECONDS, max(QUEUE_SECONDS, self._expected(1))) if is_overload else BURST_SECONDS
         if self._expected(place) > patience:
@@ -92,9 +98,8 @@ class Gate:
 
     async def _turn(self) -> None:
         turn = asyncio.get_running_loop().create_future()
-        if not self._waiting:
-            self._waiting_since = time.monotonic()
         self._waiting.append(turn)
+        self._note_length()
         try:
             async with asyncio.timeout(BURST_SECONDS):
                 await turn
@@ -104,6 +109,7 @@ class Gate:
                 self._let_next_in()
             elif turn in self._waiting:
                 self._waiting.remove(turn)
+                self._note_length()
             if isinstance(leaving, TimeoutError):
                 raise self._refusal() from None
             raise
@@ -126,7 +132,8 @@ class Gate:
         if self._crowded_at < since:
             self._alone = seconds if self._alone is None else self._alone + _NEWEST * (seconds - self._alone)
         if self._alone is not None:
-            step = -_NARROWER if self._taken > STRETCH * self._alone else _WIDER
+            most = max(STRETCH, 1 + GAIN * (self._width - 1)) * self._alone
+            step = -_NARROWER if self._taken > most else _WIDER
             self._fit = min(self._most, max(1.0, self._fit + step))
         self._note_crowd()
         self._inside -= 1
@@ -138,6 +145,14 @@ class Gate:
             if not turn.done():
                 self._let_in()
                 turn.set_result(None)
+        self._note_length()
+
+    def _note_length(self) -> None:
+        """Note since when the queue is long."""
+        if self._expected(len(self._waiting)) <= LONG_SECONDS:
+            self._long_since = None
+        elif self._long_since is None:
+            self._long_since = time.monotonic()
 
     def _let_in(self) -> None:
         self._inside += 1

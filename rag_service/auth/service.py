@@ -17,7 +17,7 @@ from rag_service.db.caller import Scope
 from rag_service.db.engine import Database
 from rag_service.db.models import ApiKey, KeyRole
 from rag_service.db.repositories.audit import record
-from rag_service.db.repositories.keys import Keys, look_up
+from rag_service.db.repositories.keys import Keys, LivingKey, look_up
 from rag_service.errors import InvalidInput, Unauthenticated
 from rag_service.private_files import write_private
 from rag_service.settings import Settings
@@ -202,7 +202,7 @@ def _secret_of(prefix: str) -> str:
     return f"{prefix}_{secrets.token_urlsafe(32)}"
 
 
-def _proves(key: ApiKey, mac: bytes, now: datetime) -> bool:
+def _proves(key: LivingKey, mac: bytes, now: datetime) -> bool:
     """Whether it is the MAC of the key's secret, or of the one before while that still counts."""
     if hmac.compare_digest(key.mac, mac):
         return True
@@ -210,7 +210,7 @@ def _proves(key: ApiKey, mac: bytes, now: datetime) -> bool:
     return overlaps and hmac.compare_digest(key.previous_mac or b"", mac)
 
 
-def _has_ended(key: ApiKey, now: datetime) -> bool:
+def _has_ended(key: LivingKey, now: datetime) -> bool:
     return key.expires_at is not None and key.expires_at <= now
 
 

@@ -26,10 +26,12 @@ from rag_service.chat.memory import Remembered, inert, transcript
 from rag_service.chat.prompts import Prompt
 from rag_service.chat.source_text import as_text, inside_tags, source_of
 from rag_service.chat.turn import Turn, rounded
+from rag_service.db.models import KnowledgeBase
+from rag_service.db.repositories.filters import Filters
 from rag_service.errors import ModelUnavailable
 from rag_service.knowledge import refusal
 from rag_service.knowledge.embeddings import Embedder
-from rag_service.knowledge.retriever import Retriever
+from rag_service.knowledge.retriever import Retrieval, Retriever
 from rag_service.knowledge.selection import Hit
 from rag_service.knowledge.tokens import estimate_tokens
 from rag_service.knowledge.trace import Trace
@@ -72,6 +74,24 @@ class Answering:
             async for event in told:
                 yield event
         yield _done(turn)
+
+    def search_ahead(
+        self, question: str, knowledge_base: KnowledgeBase, filters: Filters
+    ) -> "asyncio.Task[Retrieval]":
+        """Search for a first question, before which nothing was said that could word it otherwise, while it is still
+        being entered: a turn that has this as its `searching` does not search again."""
+        task = asyncio.create_task(
+            self.retriever.retrieve(
+                question,
+                knowledge_base.id,
+                limit=self.retrieve_chunks,
+                filters=filters,
+                knowledge_base=knowledge_base,
+            )
+        )
+        # Its error is the turn's, and nobody's where the question could not be entered.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
 
     async def _remember(self, turn: Turn) -> Turn:
         before = time.perf_counter()
@@ -123,7 +143,7 @@ class Answering:
             filters=turn.filters,
         )
         asked = turn.question if turn.asked else turn.query
-        plain = search(asked, history=turn.asked)
+        plain = turn.searching or search(asked, history=turn.asked)
         if self.expansion is None:
             found = await plain
         else:
@@ -136,9 +156,9 @@ class Answering:
 
     async def _decide(self, turn: Turn) -> Turn:
         """Refuse or answer: by what was found, as a model's own word on it would cost time and be less sure."""
-        likely = await self._answerable(turn)
-        sources = [] if likely < turn.refusal_score else await self._surrounded(turn)
-        return replace(turn, likely=likely, sources=sources)
+        # At once: while a thread judges, PostgreSQL looks for what stands next to the hits.
+        likely, sources = await asyncio.gather(self._answerable(turn), self._surrounded(turn))
+        return replace(turn, likely=likely, sources=[] if likely < turn.refusal_score else sources)
 
     async def _answerable(self, turn: Turn) -> float:
         """How likely it is that the hits answer the question; below 0 where there are none."""

@@ -5,9 +5,8 @@ import logging
 import re
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from uuid import UUID
 
 from rag_service.chat.llm import ChatModel, Completion
@@ -44,7 +43,7 @@ class Expansion:
     async def widen(
         self,
         question: str,
-        plain: Coroutine[Any, Any, Retrieval],
+        plain: Awaitable[Retrieval],
         search: Search,
         *,
         limit: int,

@@ -1,5 +1,6 @@
 """A turn of a conversation: begun, streamed, saved, whatever happens on the way."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from uuid import UUID
@@ -29,7 +30,7 @@ from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.db.repositories.runs import Runs
 from rag_service.errors import InvalidInput, NotFound
 from rag_service.knowledge.embeddings import Embedder
-from rag_service.knowledge.retriever import Retriever
+from rag_service.knowledge.retriever import Retrieval, Retriever
 from rag_service.knowledge.tokens import estimate_tokens
 from rag_service.settings import Settings
 
@@ -63,7 +64,7 @@ class ChatService:
         self._refusal_score = settings.refusal_score
         answer_prompts = load_answer_prompts(settings.prompts_dir)
         self._prompt_names = list(answer_prompts)
-        answering = Answering(
+        self._answering = answering = Answering(
             retriever=retriever,
             embedder=embedder,
             model=model,
@@ -131,6 +132,7 @@ class ChatService:
             self._retriever.expect(
                 question
             )  # while it is entered; nothing was said before that could reword it
+        searching: asyncio.Task[Retrieval] | None = None
         run_id = new_id()
         once = once or Once(principal.subject, None)
         async with self._database.transaction() as session:
@@ -138,6 +140,8 @@ class ChatService:
             conversations, bases = Conversations(session, principal.subject), KnowledgeBases(session)
             if conversation_id is None:
                 found = await bases.asked(knowledge_base)
+                if question is not None and not history:
+                    searching = self._answering.search_ahead(question, found, filters)
                 conversation = await conversations.start(found.id, first_title(question or ""), channel)
             else:
                 conversation = await conversations.get(conversation_id, keep=True)
@@ -173,6 +177,7 @@ class ChatService:
             # Nothing was said before the first question: memory need not be looked at for it.
             told=() if history is None and conversation_id is None else history,
             instruction=instruction,
+            searching=searching,
         )
         return await self.runs.start(run_id, turn)
 

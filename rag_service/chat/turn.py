@@ -1,5 +1,6 @@
 """A turn on its way: what is asked, what is known of it so far, and what will be stored of its answer."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -75,8 +76,8 @@ class Turn:
     """One question on its way through the chain. `asked` are the questions before it, where they help to search.
 
     `told` is what was said before where the caller keeps the conversation, and `instruction` what it wishes of the
-    answer. `likely` is how likely it is that what was found answers the question, below 0 where nothing was; without
-    `sources` it is refused.
+    answer. `searching` is the search for the question, where that was begun before the turn. `likely` is how likely it
+    is that what was found answers the question, below 0 where nothing was; without `sources` it is refused.
     """
 
     message_id: UUID
@@ -91,6 +92,7 @@ class Turn:
     filters: Filters = NO_FILTERS
     told: Sequence[BaseMessage] | None = None
     instruction: str = ""
+    searching: "asyncio.Task[Retrieval] | None" = None
     history: Sequence[BaseMessage] = ()
     summary: str = ""
     query: str = ""

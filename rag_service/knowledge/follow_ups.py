@@ -76,6 +76,8 @@ def lent_vector(question: Vectors, before: Vectors, help_needed: float) -> Vecto
 
     `before` are those of earlier questions, oldest first, of shape (n, dimensions).
     """
+    if not len(before):
+        return question  # of unit length, as the embedder gives it
     earlier = before[-QUESTIONS:][::-1]
     weights = help_needed * VECTOR * FADING ** np.arange(len(earlier))
     mixed = question + weights @ earlier

@@ -7,7 +7,7 @@ questions (`_shares`), and the weight of the vectors is found anew for each ques
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -33,8 +33,7 @@ LEVEL = 0.4
 """What the best words of a question usually reach of what is possible: brings `_shares` to the scale of cosines."""
 
 
-@dataclass(frozen=True)
-class Fused:
+class Fused(NamedTuple):
     """A chunk found, and how: cosine and BM25 score with their ranks from 1; None where that side did not find it.
 
     `dense` may be known without `dense_rank`, of a chunk that only the words found.

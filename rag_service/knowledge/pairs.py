@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+from rag_service.knowledge.said import said
 from rag_service.knowledge.sentences import words
 
 WEIGHT = 0.05
@@ -15,6 +16,13 @@ def pairs_of(question: str) -> frozenset[tuple[str, str]]:
     return frozenset(pairwise(words(question)))
 
 
-def bonus(pairs: frozenset[tuple[str, str]], text: str) -> float:
-    """What a passage gets for those of a question's pairs that it holds, 0 to `WEIGHT`."""
-    return WEIGHT * len(pairs.intersection(pairwise(words(text)))) / len(pairs) if pairs else 0.0
+def bonus(pairs: frozenset[tuple[str, str]], *texts: str) -> float:
+    """What a passage, in one or several texts, gets for those of a question's pairs that it holds, 0 to `WEIGHT`."""
+    every = [said(text) for text in texts]
+    held = frozenset[str]().union(*(one.different for one in every))
+    # Most pairs have a word that the passage lacks.
+    possible = {pair for pair in pairs if held.issuperset(pair)}
+    if not possible:
+        return 0.0
+    order = [word for one in every for word in one.order]
+    return WEIGHT * len(possible.intersection(pairwise(order))) / len(pairs)

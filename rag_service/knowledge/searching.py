@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from heapq import nlargest
 from uuid import UUID
 
-import numpy as np
-
 from rag_service.db.engine import Database
 from rag_service.db.repositories.filters import Filters
-from rag_service.db.repositories.read_back import ReadBack
+from rag_service.db.repositories.read_back import NONE_STORED, ReadBack, Stored
 from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
 from rag_service.knowledge import follow_ups
 from rag_service.knowledge.embeddings import Vectors
@@ -55,7 +53,7 @@ class Told:
     """What the words find, best first, and the stored vectors of it, as far as there are any."""
 
     scored: Scored
-    vectors: Mapping[UUID, Vectors]
+    stored: Stored = NONE_STORED
 
 
 def at_first(limit: int) -> int:
@@ -76,13 +74,15 @@ class ByWords:
     async def told(self, wanted: int, documents: Sequence[UUID] | None = None) -> Told:
         """Raises DatabaseUnavailable."""
         if self.lexical is None:
-            return Told([], {})
+            return Told([])
         asked = follow_ups.repeated(self.terms)
         found = await self.lexical.search(self.knowledge_base_id, asked, wanted, documents=documents)
         scored = [(chunk_id, score / follow_ups.STEP) for chunk_id, score in found]
         # Also of those that the vectors will find: to wait for that takes longer than to ask.
         ids = [chunk_id for chunk_id, _ in scored]
-        return Told(scored, await ReadBack(self.database).vectors(self.fingerprint, ids) if ids else {})
+        return Told(
+            scored, await ReadBack(self.database).vectors(self.fingerprint, ids) if ids else NONE_STORED
+        )
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class Search:
         asking = asyncio.create_task(self._near(wanted))
         try:
             by_words = first or await self.words.told(words or wanted, documents)
-            told, cosines = by_words.scored, self._cosines(by_words.vectors)
+            told, cosines = by_words.scored, self._cosines(by_words.stored)
             await asyncio.wait([asking], timeout=LATE_SECONDS if told else None)
             near = await asking if asking.done() else []
         finally:
@@ -207,8 +207,8 @@ class Search:
         return kept, folded
 
     def _with_pairs(self, hit: Hit) -> Hit:
-        given = bonus(self.asked.pairs, f"{hit.source.title}\n{hit.source.chunk.text}")
-        return replace(hit, found=replace(hit.found, fused=hit.found.fused + given)) if given else hit
+        given = bonus(self.asked.pairs, hit.source.title, hit.source.chunk.text)
+        return replace(hit, found=hit.found._replace(fused=hit.found.fused + given)) if given else hit
 
     def _weight(self, near: Scored, told: Scored) -> float:
         if self.asked.vector is None:
@@ -226,12 +226,11 @@ class Search:
         except VectorIndexUnavailable as error:
             return error
 
-    def _cosines(self, vectors: Mapping[UUID, Vectors]) -> dict[UUID, float]:
+    def _cosines(self, stored: Stored) -> dict[UUID, float]:
         """Of chunks, by the vectors that PostgreSQL keeps."""
-        if self.asked.vector is None or not vectors:
+        if self.asked.vector is None or not stored.ids:
             return {}
-        cosines = np.stack(list(vectors.values())) @ self.asked.vector
-        return dict(zip(vectors, cosines.tolist(), strict=True))
+        return dict(zip(stored.ids, (stored.vectors @ self.asked.vector).tolist(), strict=True))
 
     @property
     def fingerprint(self) -> str:

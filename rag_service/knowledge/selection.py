@@ -9,7 +9,7 @@ from uuid import UUID
 
 from rag_service.db.repositories.read_back import ReadableChunk
 from rag_service.knowledge.fusion import Fused
-from rag_service.knowledge.sentences import words
+from rag_service.knowledge.said import Said, said
 
 PER_DOCUMENT = 0.8
 """Share of the wanted chunks that one document may give, where others have any: 4 of 5."""
@@ -41,41 +41,32 @@ class Hit:
 
 def distinct(hits: Sequence[Hit]) -> tuple[list[Hit], list[Hit]]:
     """Those that say something that no better one says, and the others, folded; both best first."""
-    kept: list[tuple[Hit, _Said]] = []
+    kept: list[tuple[Hit, Said]] = []
     folded: list[Hit] = []
     for hit in hits:
-        said = _Said.of(hit.source.chunk.text)
-        like = next((other for other, others in kept if _same(said, others)), None)
+        own = said(hit.source.chunk.text)
+        like = next((other for other, others in kept if _same(own, others)), None)
         if like is None:
-            kept.append((hit, said))
+            kept.append((hit, own))
         else:
             folded.append(replace(hit, left_out="folded", like=like.source.chunk.id))
     return [hit for hit, _ in kept], folded
 
 
-@dataclass(frozen=True)
-class _Said:
-    """The words of a text, and their number."""
-
-    words: Counter[str]
-    total: int
-
-    @classmethod
-    def of(cls, text: str) -> "_Said":
-        found = words(text)
-        return cls(Counter(found), len(found))
-
-
-def _same(one: _Said, other: _Said) -> bool:
-    least = SAME * max(one.total, other.total)
-    if min(one.total, other.total) < least:
+def _same(one: Said, other: Said) -> bool:
+    total, others = len(one.order), len(other.order)
+    least = SAME * max(total, others)
+    if min(total, others) < least:
         return False
     # Cheap to tell of nearly all pairs: each word that the other lacks is missing at least once.
-    lacking = len(one.words) - len(one.words.keys() & other.words.keys())
-    if one.total - lacking < least or (one.words & other.words).total() < least:
+    lacking = len(one.different) - len(one.different & other.different)
+    if total - lacking < least:
+        return False
+    counts, their_counts = one.counts(), other.counts()
+    if (counts & their_counts).total() < least:
         return False
     # Lists and tables differ by a number alone, and mean another thing.
-    differing = (one.words - other.words) | (other.words - one.words)
+    differing = (counts - their_counts) | (their_counts - counts)
     return not any(any(letter.isdigit() for letter in word) for word in differing)
 
 

@@ -79,6 +79,12 @@ def _word_pieces() -> Tokenizer:
     return tokenizer
 
 
+@lru_cache(maxsize=1)
+def _unknown_id() -> int | None:
+    unknown: int | None = _word_pieces().token_to_id(UNKNOWN)
+    return unknown
+
+
 _FOREIGN = regex.compile(r"[^\s\x21-\x7e]")
 _FAMILIAR = regex.compile(
     r"[\p{Latin}\p{Cyrillic}\p{Arabic}\p{Devanagari}\p{Bengali}\p{Thai}"
@@ -96,10 +102,12 @@ def estimate_tokens(text: str) -> int:
     that the vocabularies know well, one in all others. Measured against cl100k_base.
     """
     encoding = _word_pieces().encode(_FOREIGN.sub(" ", text), add_special_tokens=False)
-    pieces = sum(
-        end - start if piece == UNKNOWN else 1
-        for piece, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True)
-    )
+    pieces = len(encoding)
+    if _unknown_id() in encoding.ids:
+        pieces = sum(
+            end - start if piece == UNKNOWN else 1
+            for piece, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True)
+        )
     capitals = len(_INNER_CAPITAL.findall(text))
     gaps = sum(math.ceil(len(gap) / 2) for gap in _GAP.findall(text))
     foreign = "".join(_FOREIGN.findall(text))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Uuid, bindparam, func, select, text, update
@@ -17,18 +18,33 @@ from rag_service.errors import Conflict, NotFound
 _IS_LASTING_ADMIN = (ApiKey.role == "admin") & ApiKey.revoked_at.is_(None) & ApiKey.expires_at.is_(None)
 
 
-_LIVING = select(ApiKey).where(ApiKey.revoked_at.is_(None))
+class LivingKey(NamedTuple):
+    """What proves a key, and what it may do (see `models.ApiKey`)."""
+
+    id: UUID
+    prefix: str
+    name: str
+    role: KeyRole
+    scope: Sequence[UUID]
+    mac: bytes
+    previous_mac: bytes | None
+    previous_until: datetime | None
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+_LIVING = select(*(getattr(ApiKey, name) for name in LivingKey._fields)).where(ApiKey.revoked_at.is_(None))
 _BY_PREFIX = PlainQuery(_LIVING.where(ApiKey.prefix == bindparam("prefix")))
 _BY_ID = PlainQuery(_LIVING.where(ApiKey.id == bindparam("id", type_=Uuid)))
 
 
-async def look_up(database: Database, which: UUID | str) -> ApiKey | None:
-    """The key of that id or prefix, unless it was revoked; to be read alone. Raises DatabaseUnavailable."""
+async def look_up(database: Database, which: UUID | str) -> LivingKey | None:
+    """The key of that id or prefix, unless it was revoked. Raises DatabaseUnavailable."""
     if isinstance(which, UUID):
         rows = await database.rows(_BY_ID, id=which)
     else:
         rows = await database.rows(_BY_PREFIX, prefix=which)
-    return ApiKey(**rows[0]) if rows else None
+    return LivingKey(*rows[0]) if rows else None
 
 
 class Keys:

@@ -45,6 +45,16 @@ class ReadableChunk(NamedTuple):
         return cls(FoundChunk(*chunk), document_id, name, title or name)
 
 
+class Stored(NamedTuple):
+    """Chunks with their vectors, which are of shape (len(ids), dimensions)."""
+
+    ids: Sequence[UUID]
+    vectors: NDArray[np.float32]
+
+
+NONE_STORED = Stored((), np.zeros((0, 0), dtype=np.float32))
+
+
 class ReadBack:
     """Queries on chunks that may be quoted. All raise DatabaseUnavailable."""
 
@@ -101,10 +111,13 @@ class ReadBack:
         rows = await self._database.rows(query, knowledge_base_id=knowledge_base_id, **filters.values())
         return [row[0] for row in rows]
 
-    async def vectors(self, model: str, ids: Sequence[UUID]) -> dict[UUID, NDArray[np.float32]]:
-        """The vectors of chunks, as far as they are known; each of shape (dimensions,)."""
+    async def vectors(self, model: str, ids: Sequence[UUID]) -> Stored:
+        """The vectors of chunks, as far as they are known."""
         rows = await self._database.rows(_VECTORS, model=model, ids=ids)
-        return {chunk_id: np.frombuffer(vector, dtype="<f4") for chunk_id, vector in rows}
+        if not rows:
+            return NONE_STORED
+        together = np.frombuffer(b"".join([vector for _, vector in rows]), dtype="<f4")
+        return Stored([chunk_id for chunk_id, _ in rows], together.reshape(len(rows), -1))
 
 
 _ARE_IDS = Chunk.id == any_(bindparam("ids", type_=ARRAY(Uuid)))

@@ -63,23 +63,27 @@ async def test_once_somebody_was_refused_few_wait_until_overload_has_ended(
     inside.end()
 
 
-async def test_a_queue_that_does_not_end_is_overload_though_nobody_waits_long(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("callers", "is_overload"), [(16, True), (8, False)])
+async def test_a_queue_that_stays_long_is_overload_and_one_that_stays_short_is_none(
+    callers: int, is_overload: bool
 ) -> None:
     gate = Gate(1)
     inside = await gate.enter()
-    waiting = [asyncio.create_task(gate.enter()) for _ in range(3)]
+    # Of 50 ms each: the last of sixteen waits for .8 s, and the last of eight for .4.
+    waiting = [asyncio.create_task(gate.enter()) for _ in range(callers)]
     await asyncio.sleep(0)
-    monkeypatch.setattr(
-        gates, "BURST_SECONDS", 0.3
-    )  # they wait for less, and yet have stood for longer by now
-    gate._waiting_since -= 1
+    if gate._long_since is not None:
+        gate._long_since -= 10
     late = asyncio.create_task(gate.enter())
     await asyncio.sleep(0)
-    assert late.done() and isinstance(late.exception(), Overloaded)
+    assert late.done() == is_overload
     inside.end()
     for one in waiting:
         (await one).end()
+    if is_overload:
+        assert isinstance(late.exception(), Overloaded)
+    else:
+        (await late).end()
     (await gate.enter()).end()
 
 
