@@ -6,10 +6,12 @@ when the index answers. Cut short at any point, what is left to do is found by i
 
 import logging
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from rag_service.blobs import BlobStore
 from rag_service.db.engine import Database
 from rag_service.db.repositories.chunks import Chunks
-from rag_service.db.repositories.erasures import Erasures
+from rag_service.db.repositories.erasures import Erasable, Erasures
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
 from rag_service.db.repositories.stale_vectors import Stale
 from rag_service.knowledge.vectors import VectorIndex, collection_name
@@ -42,16 +44,23 @@ class Eraser:
             found = await erasures.next()
             if found is None:
                 return False
-            for version in found.versions:
-                ids = await Chunks(session).ids_of(version.id)
-                for model in found.embedding_models:
-                    await Stale(session).enter(collection_name(found.knowledge_base_id, model), ids)
+            await self._owe(session, found)
             # Before the commit: a file without a row would never be found again, a row without a file is.
             for blob in found.blobs:
                 self._blobs.delete(blob)
             await erasures.erase(found.document_id, keep_quotes=self._keep_quotes)
         logger.info("document erased", extra={"document_id": str(found.document_id)})
         return True
+
+    async def _owe(self, session: AsyncSession, found: Erasable) -> None:
+        """Enter the document's vectors as stale; of a knowledge base that was deleted, whole collections."""
+        base, stale = found.knowledge_base, Stale(session)
+        for collection in (collection_name(base.id, model) for model in base.embedding_models):
+            if base.deleted_at is not None:
+                await stale.enter_collection(collection)
+                continue
+            for version in found.versions:
+                await stale.enter(collection, await Chunks(session).ids_of(version.id))
 
     async def _erase_knowledge_base(self) -> bool:
         if self._keep_quotes:  # its conversations hang on it: it stays, hidden

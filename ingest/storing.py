@@ -123,7 +123,7 @@ class Store:
             # Holds the jobs' rows: no document can be erased, nor a job taken over, before the chunks are in.
             ours = await Steps(session).advance([cut.reached for cut in cuts], lease=self._lease)
             mine = [cut for cut in cuts if cut.reached.job.id in ours]
-            rows = (_row(cut.reached.job.version_id, chunk) for cut in mine for chunk in cut.chunks)
+            rows = (row_of(cut.reached.job.version_id, chunk) for cut in mine for chunk in cut.chunks)
             await Chunks(session).replace([cut.reached.job.version_id for cut in mine], rows)
         return [None if cut.reached.job.id in ours else LostLease() for cut in cuts]
 
@@ -169,7 +169,7 @@ def _deleted() -> NotFound:
     return NotFound("There is no such document.", code="document_not_found")
 
 
-def _row(version_id: UUID, item: TextChunk) -> dict[str, Any]:
+def row_of(version_id: UUID, item: TextChunk) -> dict[str, Any]:
     return {
         "id": item.id_in(version_id),
         "version_id": version_id,

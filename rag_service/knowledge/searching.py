@@ -9,7 +9,7 @@ from heapq import nlargest
 from uuid import UUID
 
 from rag_service.db.engine import Database
-from rag_service.db.repositories.filters import Filters
+from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.db.repositories.read_back import NONE_STORED, ReadBack, Stored
 from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
 from rag_service.knowledge import follow_ups
@@ -25,6 +25,8 @@ OVERFETCH = (3, 15)
 filters name, falls out when it is read back."""
 FEW = 2000
 """So many chunks that filters leave are compared one by one, by the vectors that PostgreSQL keeps, in some 10 ms."""
+NAMED = 1000
+"""So many documents that filters leave are named to the words' index: of more, it is asked as widely as the other."""
 WIDE = 1000
 """Of more than `FEW`, so many of the nearest of all chunks are looked through for those that pass. So many are also
 asked for in the end where all that was found says the same: copies of one document are not to hide the others."""
@@ -81,12 +83,23 @@ class ByWords:
     knowledge_base_id: UUID
     terms: Mapping[str, float]
 
-    async def told(self, wanted: int, documents: Sequence[UUID] | None = None) -> Told:
-        """Raises DatabaseUnavailable."""
+    async def told(
+        self,
+        wanted: int,
+        documents: Sequence[UUID] | None = None,
+        *,
+        filters: Filters = NO_FILTERS,
+    ) -> Told:
+        """With `filters`, of the `WIDE` best those that pass them. Raises DatabaseUnavailable."""
         if self.lexical is None:
             return Told([])
         asked = follow_ups.repeated(self.terms)
-        found = await self.lexical.search(self.knowledge_base_id, asked, wanted, documents=documents)
+        many = WIDE if filters else wanted
+        found = await self.lexical.search(self.knowledge_base_id, asked, many, documents=documents)
+        if filters:
+            ids = [chunk_id for chunk_id, _ in found]
+            passing = await ReadBack(self.database).passing(self.knowledge_base_id, ids, filters)
+            found = [one for one in found if one[0] in passing][:wanted]
         scored = [(chunk_id, score / follow_ups.STEP) for chunk_id, score in found]
         # Also of those that the vectors will find: to wait for that takes longer than to ask.
         ids = [chunk_id for chunk_id, _ in scored]
@@ -136,22 +149,40 @@ class Search:
         """What the vectors and the words find in the documents that pass the filters."""
         before = time.perf_counter()
         stored = ReadBack(self.database)
-        documents = await stored.matching_documents(self.knowledge_base_id, filters)
-        ids = await stored.matching(self.knowledge_base_id, filters, limit=FEW + 1)
-        is_few = len(ids) <= FEW
-        cosines = self._cosines(await stored.vectors(self.fingerprint, ids)) if is_few and ids else {}
-        self.timings["filter"] = 1000 * (time.perf_counter() - before)
-        if not is_few:
-            found = await self._found(WIDE, words=wanted, documents=documents)
-            passing = await stored.passing(self.knowledge_base_id, [one for one, _ in found.near], filters)
-            return replace(found, near=[one for one in found.near if one[0] in passing][:wanted])
-        before = time.perf_counter()
-        told = (await self.words.told(wanted, documents)).scored
-        self.timings["search"] += 1000 * (time.perf_counter() - before)
+        documents = await stored.matching(self.knowledge_base_id, filters, limit=NAMED + 1)
+        before = self._took("filter", before)
+        if len(documents) > NAMED:
+            found = await self._found_widely(wanted, filters)
+            if len(found.near) + len(found.told) >= wanted:
+                return found
+            before = time.perf_counter()
+            documents = await stored.matching(self.knowledge_base_id, filters)
+            before = self._took("filter", before)
+        names = [document.id for document in documents]
+        if sum(document.chunks for document in documents) > FEW:
+            return await self._found_widely(wanted, filters, names)
+        versions = [document.version_id for document in documents]
+        cosines = self._cosines(await stored.vectors_of(self.fingerprint, versions))
+        before = self._took("filter", before)
+        told = (await self.words.told(wanted, names)).scored
+        self._took("search", before)
         if self.asked.failure is not None and not told:
             raise self.asked.failure
         near = nlargest(wanted, cosines.items(), key=lambda item: item[1])
         return Found(near, told, cosines)
+
+    async def _found_widely(
+        self, wanted: int, filters: Filters, documents: Sequence[UUID] | None = None
+    ) -> Found:
+        """Of the nearest of all chunks those that pass the filters, and of the words' best too; with `documents` the
+        words find in these alone."""
+        through = filters if documents is None else NO_FILTERS
+        found = await self._found(WIDE, words=wanted, documents=documents, filters=through)
+        before = time.perf_counter()
+        ids = [chunk_id for chunk_id, _ in found.near]
+        passing = await ReadBack(self.database).passing(self.knowledge_base_id, ids, filters)
+        self._took("filter", before)
+        return replace(found, near=[one for one in found.near if one[0] in passing][:wanted])
 
     async def _found(
         self,
@@ -159,13 +190,14 @@ class Search:
         *,
         words: int | None = None,
         documents: Sequence[UUID] | None = None,
+        filters: Filters = NO_FILTERS,
         first: Told | None = None,
     ) -> Found:
         """What the vectors find, and what the words find, `words` of these where given, unless it is known."""
         before = time.perf_counter()
         asking = asyncio.create_task(self._near(wanted))
         try:
-            by_words = first or await self.words.told(words or wanted, documents)
+            by_words = first or await self.words.told(words or wanted, documents, filters=filters)
             told, cosines = by_words.scored, self._cosines(by_words.stored)
             await asyncio.wait([asking], timeout=LATE_SECONDS if told else None)
             near = await asking if asking.done() else []
@@ -177,7 +209,7 @@ class Search:
         if isinstance(near, VectorIndexUnavailable):
             failure, near = near, []
         if failure is not None:
-            if not told:
+            if not told and not filters:
                 raise failure
             logger.warning("searching by words alone", extra={"reason": str(failure)})
         self.timings["search"] += 1000 * (time.perf_counter() - before)
@@ -237,6 +269,12 @@ class Search:
         if self.asked.vector is None or not stored.ids:
             return {}
         return dict(zip(stored.ids, (stored.vectors @ self.asked.vector).tolist(), strict=True))
+
+    def _took(self, part: str, before: float) -> float:
+        """Count the time since `before` to a part; returns the time now."""
+        now = time.perf_counter()
+        self.timings[part] = self.timings.get(part, 0.0) + 1000 * (now - before)
+        return now
 
     @property
     def fingerprint(self) -> str:

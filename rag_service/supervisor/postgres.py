@@ -35,6 +35,9 @@ _SETTINGS = {
     # No query of ours gains from parallel workers, and a container's small /dev/shm can fail them.
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
+    # Until it has counted what many uploads brought, PostgreSQL takes a knowledge base for nearly empty, and looks at
+    # each of its documents to read a few chunks back.
+    "autovacuum_naptime": "15s",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",

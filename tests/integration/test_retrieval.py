@@ -12,6 +12,7 @@ import pytest
 from rag_service.db.engine import Database
 from rag_service.db.repositories.filters import Filters
 from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
+from rag_service.knowledge import searching
 from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.lexical import TantivyIndex
 from rag_service.knowledge.lexical_follower import LexicalFollower
@@ -137,6 +138,32 @@ async def test_a_flood_of_the_same_is_folded_and_one_document_leaves_room(found:
 
     [document] = {hit.source.document_id for hit in retrieval.hits if hit.source.filename == "long.md"}
     assert names(await found.ask("the moon", limit=5, filters=[document])) == ["long"] * 5
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {},  # compared one by one
+        {"FEW": 0},  # the words find in named documents
+        {"NAMED": 1},  # more documents than are named
+        {"NAMED": 1, "WIDE": 10},  # and too few of what is found widely pass
+    ],
+)
+async def test_filters_find_what_is_far_down_however_much_they_leave(
+    found: Found, monkeypatch: pytest.MonkeyPatch, sizes: dict[str, int]
+) -> None:
+    for name, size in sizes.items():
+        monkeypatch.setattr(searching, name, size)
+    lamps = {
+        "red": "A red lamp near the moon burns at dusk.",
+        "blue": "Over the sea a blue lamp is lit, then put out.",
+        "old": "An old lamp hangs on the wall of the hill house, unlit for years.",
+    }
+    await found.upload(**{f"moon{n}": f"The moon rises over hill {n}." for n in range(60)}, **lamps)
+    everything = await found.stand.sql("SELECT array_agg(id) FROM documents WHERE name !~ '^moon'")
+    retrieval = await found.ask("the moon rises over hill", limit=3, filters=everything)
+    assert sorted(names(retrieval)) == sorted(lamps)
+    assert all(hit.found.lexical for hit in retrieval.hits)
 
 
 async def test_questions_before_help_one_that_does_not_stand_alone(found: Found) -> None:

@@ -56,6 +56,7 @@ class Document(Base):
             unique=True,
             postgresql_where=text("deleted_at IS NULL"),
         ),
+        Index("ix_documents_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         Index("ix_documents_attributes", "attributes", postgresql_using="gin"),
         Index("ix_documents_tags", "tags", postgresql_using="gin"),
     )
@@ -86,7 +87,7 @@ class DocumentVersion(Base):
     number: Mapped[int]
     sha256: Mapped[str] = mapped_column(String(64))
     size: Mapped[int] = mapped_column(BigInteger)
-    blob: Mapped[str] = mapped_column(String(100), doc="the blob store's own name for the bytes")
+    blob: Mapped[str] = mapped_column(String(100), index=True, doc="the blob store's own name for the bytes")
     state: Mapped[VersionState] = mapped_column(String(16), default="pending")
     media_type: Mapped[str | None] = mapped_column(String(200))
     title: Mapped[str | None] = mapped_column(String(500))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -13,12 +13,11 @@ from rag_service.db.repositories.quotes import Quotes
 
 @dataclass(frozen=True)
 class Erasable:
-    """What is left of a deleted document. Its vectors are in the collections of the models named; `blobs` are its
-    alone."""
+    """What is left of a deleted document, or of one whose knowledge base was deleted. Its vectors are in the
+    collections of that one's models; `blobs` are its alone."""
 
     document_id: UUID
-    knowledge_base_id: UUID
-    embedding_models: list[str]
+    knowledge_base: KnowledgeBase
     versions: list[DocumentVersion]
     blobs: list[str]
 
@@ -35,19 +34,10 @@ class Erasures:
         One that was being read when it was deleted is left until the lease of that job has run out:
         its worker may still be writing.
         """
-        row = (
-            await self._session.execute(
-                select(Document, KnowledgeBase)
-                .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
-                .where(
-                    or_(Document.deleted_at.is_not(None), KnowledgeBase.deleted_at.is_not(None)),
-                    ~exists().where(Job.document_id == Document.id, Job.lease_until > func.now()),
-                )
-                .order_by(Document.deleted_at)
-                .limit(1)
-                .with_for_update(of=Document, skip_locked=True)
-            )
-        ).first()
+        # Apart: each is found by an index, and the second is seldom, an upload beside the deletion of all.
+        row = await self._next(Document.deleted_at.is_not(None)) or await self._next(
+            KnowledgeBase.deleted_at.is_not(None)
+        )
         if row is None:
             return None
         versions = list(
@@ -56,7 +46,22 @@ class Erasures:
             )
         )
         blobs = await self._blobs_of(row[0].id)
-        return Erasable(row[0].id, row[1].id, row[1].embedding_models, versions, blobs)
+        return Erasable(row[0].id, row[1], versions, blobs)
+
+    async def _next(self, is_deleted: ColumnElement[bool]) -> tuple[Document, KnowledgeBase] | None:
+        found = await self._session.execute(
+            select(Document, KnowledgeBase)
+            .join(KnowledgeBase, KnowledgeBase.id == Document.knowledge_base_id)
+            .where(
+                is_deleted,
+                ~exists().where(Job.document_id == Document.id, Job.lease_until > func.now()),
+            )
+            .order_by(Document.deleted_at)
+            .limit(1)
+            .with_for_update(of=Document, skip_locked=True)
+        )
+        row = found.first()
+        return (row[0], row[1]) if row else None
 
     async def _blobs_of(self, document_id: UUID) -> list[str]:
         """The original files of a document that no version of another one has."""

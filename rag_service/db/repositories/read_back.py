@@ -45,11 +45,27 @@ class ReadableChunk(NamedTuple):
         return cls(FoundChunk(*chunk), document_id, name, title or name)
 
 
+class MatchingDocument(NamedTuple):
+    """A document that filters leave, and its active version with the number of its chunks."""
+
+    id: UUID
+    version_id: UUID
+    chunks: int
+
+
 class Stored(NamedTuple):
     """Chunks with their vectors, which are of shape (len(ids), dimensions)."""
 
     ids: Sequence[UUID]
     vectors: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, rows: Sequence[Any]) -> "Stored":
+        """From rows of an id and a vector's bytes."""
+        if not rows:
+            return NONE_STORED
+        together = np.frombuffer(b"".join([vector for _, vector in rows]), dtype="<f4")
+        return cls([chunk_id for chunk_id, _ in rows], together.reshape(len(rows), -1))
 
 
 NONE_STORED = Stored((), np.zeros((0, 0), dtype=np.float32))
@@ -89,13 +105,15 @@ class ReadBack:
         )
         return list({row[0]: ReadableChunk.of(row) for row in rows}.values())
 
-    async def matching(self, knowledge_base_id: UUID, filters: Filters, *, limit: int) -> list[UUID]:
-        """Chunks that `readable` would let through, at most so many."""
+    async def matching(
+        self, knowledge_base_id: UUID, filters: Filters, *, limit: int | None = None
+    ) -> list[MatchingDocument]:
+        """The documents whose chunks `readable` would let through, at most so many."""
         query = _matching(filters.shape)
         rows = await self._database.rows(
             query, knowledge_base_id=knowledge_base_id, most=limit, **filters.values()
         )
-        return [row[0] for row in rows]
+        return [MatchingDocument(*row) for row in rows]
 
     async def passing(self, knowledge_base_id: UUID, ids: Sequence[UUID], filters: Filters) -> set[UUID]:
         """Those of `ids` that `readable` would let through."""
@@ -105,19 +123,13 @@ class ReadBack:
         )
         return {row[0] for row in rows}
 
-    async def matching_documents(self, knowledge_base_id: UUID, filters: Filters) -> list[UUID]:
-        """The documents of `matching`."""
-        query = _documents(filters.shape)
-        rows = await self._database.rows(query, knowledge_base_id=knowledge_base_id, **filters.values())
-        return [row[0] for row in rows]
-
     async def vectors(self, model: str, ids: Sequence[UUID]) -> Stored:
         """The vectors of chunks, as far as they are known."""
-        rows = await self._database.rows(_VECTORS, model=model, ids=ids)
-        if not rows:
-            return NONE_STORED
-        together = np.frombuffer(b"".join([vector for _, vector in rows]), dtype="<f4")
-        return Stored([chunk_id for chunk_id, _ in rows], together.reshape(len(rows), -1))
+        return Stored.of(await self._database.rows(_VECTORS, model=model, ids=ids))
+
+    async def vectors_of(self, model: str, version_ids: Sequence[UUID]) -> Stored:
+        """The vectors of all chunks of these versions, as far as they are known."""
+        return Stored.of(await self._database.rows(_VECTORS_OF, model=model, version_ids=version_ids))
 
 
 _ARE_IDS = Chunk.id == any_(bindparam("ids", type_=ARRAY(Uuid)))
@@ -166,13 +178,10 @@ def _passing(shape: Shape) -> PlainQuery:
 
 @lru_cache(SHAPES)
 def _matching(shape: Shape) -> PlainQuery:
+    chunks = func.coalesce(DocumentVersion.chunk_count, 0)
     most = bindparam("most", type_=Integer)
-    return PlainQuery(select(Chunk.id).where(*_of_chunks(shape)).limit(most))
-
-
-@lru_cache(SHAPES)
-def _documents(shape: Shape) -> PlainQuery:
-    return PlainQuery(select(Document.id).where(*_of_documents(shape)))
+    of_document = select(Document.id, DocumentVersion.id, chunks)
+    return PlainQuery(of_document.where(*_of_documents(shape)).limit(most))
 
 
 _PLACES = (
@@ -195,5 +204,12 @@ _VECTORS = PlainQuery(
         Embedding.content_hash == _WANTED.c.content_hash,
         # Says no more than the line before, but is looked up in the index, where that would be compared with all.
         Embedding.content_hash == any_(_HASHES),
+    )
+)
+_VECTORS_OF = PlainQuery(
+    select(Chunk.id, Embedding.vector).where(
+        Chunk.version_id == any_(bindparam("version_ids", type_=ARRAY(Uuid))),
+        Embedding.model == bindparam("model"),
+        Embedding.content_hash == Chunk.content_hash,
     )
 )

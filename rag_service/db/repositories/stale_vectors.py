@@ -25,7 +25,13 @@ class Stale:
         await self._session.flush()
 
     async def enter_collection(self, collection: str) -> None:
-        """All of a collection is to go."""
+        """All of a collection is to go. It is owed once, however often it is entered before it is paid."""
+        owed = select(StaleVectors.id).where(
+            StaleVectors.collection == collection, StaleVectors.chunk_ids.is_(None)
+        )
+        # One that is locked is being paid, perhaps for the last time.
+        if await self._session.scalar(owed.limit(1).with_for_update(read=True, skip_locked=True)) is not None:
+            return
         self._session.add(StaleVectors(id=new_id(), collection=collection, chunk_ids=None))
         await self._session.flush()
 
