@@ -28,7 +28,7 @@ from rag_service.db.repositories.read_back import FoundChunk, ReadableChunk
 from rag_service.knowledge import refusal
 from rag_service.knowledge.coverage import Frequencies, Terms
 from rag_service.knowledge.embeddings import Embedder, Vectors, load_embedder
-from rag_service.knowledge.fusion import ENOUGH, WEIGHT, Fused, dense_weight, fuse, lead, most_possible
+from rag_service.knowledge.fusion import ENOUGH, WEIGHT, Fused, dense_weight, fuse, most_possible
 from rag_service.knowledge.pairs import bonus, pairs_of
 from rag_service.knowledge.retriever import Retrieval
 from rag_service.knowledge.selection import Hit
@@ -74,12 +74,12 @@ class Library:
         )
         pairs = pairs_of(question)
         read = [self._with_pairs(one, pairs) for one in found[:ENOUGH]]
-        hits = sorted(read, key=lambda hit: -hit.found.fused)[:CHUNKS]
+        ranked = sorted(read, key=lambda hit: -hit.found.fused)
         return Retrieval(
-            hits,
+            ranked[:CHUNKS],
             terms=self._cut,
             frequencies=Frequencies(self._lexical.chunks, self._lexical.frequencies),
-            lead=lead(found, possible),
+            crowd=ranked,
         )
 
     def _with_pairs(self, found: Fused, pairs: frozenset[tuple[str, str]]) -> Hit:

@@ -26,14 +26,15 @@ EMBEDDED = 8
 """Sentences that are embedded at most, since that is what takes the time."""
 
 WEIGHT_OF_SOURCE = 1.5
-WEIGHT_OF_PAIR = 0.68
-WEIGHT_OF_SENTENCE = 0.59
+WEIGHT_OF_PAIR = 0.5
+WEIGHT_OF_SENTENCE = 1.0
 WEIGHT_OF_TEXT_SO_FAR = 0.53
 WEIGHT_OF_FIT = 0.18
-WEIGHT_OF_MEANING = 1.9
-"""Fitted to which sentences hold the answer, on one half of a public collection and checked on the other."""
+WEIGHT_OF_MEANING = 2.2
+"""Fitted to which sentences hold the answer, in squad, tydiqa and xquad, each language weighing alike. Of squad's
+questions .90 are answered by two sentences and of Hindi's .90; with .6 for a sentence's words, .89 and .87."""
 
-MARGIN = 0.9
+MARGIN = 1.1
 """How far below the best sentence's score another may be to be quoted with it."""
 
 _LEAD = {"en": "Quoted from the documents:", "bn": "নথি থেকে উদ্ধৃত:"}
