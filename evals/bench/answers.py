@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import numpy as np
 from rich.console import Console
@@ -26,9 +26,10 @@ from rag_service.chat import extractive
 from rag_service.chat.events import Source
 from rag_service.db.repositories.read_back import FoundChunk, ReadableChunk
 from rag_service.knowledge import refusal
+from rag_service.knowledge.calibration import QUESTIONS, Sentence, find_score, usable
 from rag_service.knowledge.coverage import Frequencies, Terms
 from rag_service.knowledge.embeddings import Embedder, Vectors, load_embedder
-from rag_service.knowledge.fusion import ENOUGH, WEIGHT, Fused, dense_weight, fuse, lead, most_possible
+from rag_service.knowledge.fusion import ENOUGH, WEIGHT, Fused, dense_weight, fuse, most_possible
 from rag_service.knowledge.pairs import bonus, pairs_of
 from rag_service.knowledge.retriever import Retrieval
 from rag_service.knowledge.selection import Hit
@@ -37,6 +38,8 @@ from rag_service.settings import Settings
 
 FALSE_REFUSALS = 0.05
 CHUNKS = 5
+FOUND = 40
+"""Chunks that are looked for where those of one document are to be left out, as `rag-ingest calibrate` does."""
 
 console = Console()
 
@@ -59,7 +62,10 @@ class Library:
         self._vectors = vectors[list(places)]
         self._lexical = BM25([cut(f"{one['title']}\n{one['text']}") for one in self._passages])
 
-    def find(self, question: str, vector: Vectors, embedder: Embedder) -> Retrieval:
+    def find(
+        self, question: str, vector: Vectors, embedder: Embedder, without: UUID | None = None
+    ) -> Retrieval:
+        """The best passages for a question; as if one document were not there, where it is named."""
         words = Counter(self._cut(question))
         cosines = self._vectors @ vector
         near, told = top(cosines), self._lexical.search(words)
@@ -72,14 +78,16 @@ class Library:
             possible=possible,
             cosines={one: float(cosines[one.int]) for one, _ in told},
         )
+        if without:
+            found = [one for one in found[:FOUND] if self._readable(one.chunk_id).document_id != without]
         pairs = pairs_of(question)
         read = [self._with_pairs(one, pairs) for one in found[:ENOUGH]]
-        hits = sorted(read, key=lambda hit: -hit.found.fused)[:CHUNKS]
+        ranked = sorted(read, key=lambda hit: -hit.found.fused)
         return Retrieval(
-            hits,
+            ranked[:CHUNKS],
             terms=self._cut,
             frequencies=Frequencies(self._lexical.chunks, self._lexical.frequencies),
-            lead=lead(found, possible),
+            crowd=ranked,
         )
 
     def _with_pairs(self, found: Fused, pairs: frozenset[tuple[str, str]]) -> Hit:
@@ -90,7 +98,10 @@ class Library:
     def _readable(self, chunk_id: UUID) -> ReadableChunk:
         passage = self._passages[chunk_id.int]
         chunk = FoundChunk(chunk_id, chunk_id, 0, passage["text"], [passage["title"]], "", None)
-        return ReadableChunk(chunk, chunk_id, passage["title"], passage["title"])
+        return ReadableChunk(chunk, _id_of(passage), passage["title"], passage["title"])
+
+    def sentences(self) -> list[Sentence]:
+        return usable([(_id_of(passage), passage["text"]) for passage in self._passages])
 
 
 async def measure(folder: Path, most: int) -> dict[str, Any]:
@@ -101,7 +112,7 @@ async def measure(folder: Path, most: int) -> dict[str, Any]:
     vectors = await embedder.embed_texts([f"{one['title']}\n{one['text']}" for one in passages])
     questions = np.stack([await embedder.embed_question(one.text) for one in track(asked, "Embedding")])
     return {
-        "refusal": _refusals(passages, vectors, asked, questions, embedder, cut),
+        "refusal": await _refusals(passages, vectors, asked, questions, embedder, cut),
         "quotes": await _quotes(
             Library(range(len(passages)), passages, vectors, cut), asked, questions, embedder
         ),
@@ -127,11 +138,15 @@ def _document(passage: dict[str, str]) -> str:
     return document if divided else passage["title"] or passage["_id"]
 
 
+def _id_of(passage: dict[str, str]) -> UUID:
+    return uuid5(NAMESPACE_OID, _document(passage))
+
+
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     return (json.loads(line) for line in path.read_text().splitlines() if line.strip())
 
 
-def _refusals(
+async def _refusals(
     passages: Sequence[dict[str, str]],
     vectors: Vectors,
     asked: Sequence[Asked],
@@ -155,13 +170,29 @@ def _refusals(
             (covered if one.document in loaded else uncovered).append(likely)
         limit = float(np.quantile(covered, FALSE_REFUSALS))
         default = Settings().refusal_score
+        calibrated = await _calibrated(library, embedder)
         figures[name] = {
             "score_at_5_percent_false_refusals": round(limit, 3),
             "refused_there": _below(uncovered, limit),
             "refused_at_default": _below(uncovered, default),
             "false_at_default": _below(covered, default),
+            "calibrated_score": calibrated,
+            "refused_when_calibrated": _below(uncovered, calibrated),
+            "false_when_calibrated": _below(covered, calibrated),
         }
     return figures
+
+
+async def _calibrated(library: Library, embedder: Embedder) -> float:
+    """The score that `rag-ingest calibrate` would set."""
+    own = library.sentences()
+
+    async def judge(question: str, without: UUID | None) -> float:
+        found = library.find(question, await embedder.embed_question(question), embedder, without)
+        return max(0.0, refusal.judged(question, found, embedder)[0])
+
+    trust = float(np.mean([refusal.trust(one.text, embedder) for one in own[:QUESTIONS]]))
+    return (await find_score(own, [], judge, trust=trust)).score
 
 
 def _below(likely: Sequence[float], limit: float) -> float:

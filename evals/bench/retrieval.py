@@ -33,6 +33,7 @@ from rag_service.knowledge.fusion import (
     CANDIDATES,
     ENOUGH,
     K1,
+    B,
     Fused,
     agreement_weight,
     dense_weight,
@@ -44,7 +45,6 @@ from rag_service.knowledge.pairs import bonus, pairs_of
 from rag_service.knowledge.terms import terms
 from rag_service.settings import Settings
 
-B = 0.75
 RRF = 60
 DEPTH = 10
 LANGUAGES = {"english": "en", "finnish": "fi", "bengali": "bn", "arabic": "ar"}

@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -29,7 +28,7 @@ from rag_service.knowledge.calibration import (
     usable,
 )
 from rag_service.knowledge.embeddings import Embedder
-from rag_service.knowledge.fusion import lead, most_possible
+from rag_service.knowledge.fusion import ENOUGH
 from rag_service.knowledge.lexical import TantivyIndex
 from rag_service.knowledge.lexical_follower import LexicalFollower
 from rag_service.knowledge.retriever import Retrieval, Retriever
@@ -156,7 +155,7 @@ def judge_of(
     async def judge(question: str, without: UUID | None) -> float:
         found = await retriever.retrieve(question, base.id, limit=FOUND if without else limit)
         if without:
-            found = _left(question, found, without, limit)
+            found = _left(found, without, limit)
         likely, _ = refusal.judged(question, found, embedder)
         told()
         return max(0.0, likely)
@@ -164,13 +163,10 @@ def judge_of(
     return judge
 
 
-def _left(question: str, found: Retrieval, without: UUID, limit: int) -> Retrieval:
+def _left(found: Retrieval, without: UUID, limit: int) -> Retrieval:
     """What would have been found if one document were not there."""
     hits = sorted(
         (hit for hit in found.all if hit.source.document_id != without), key=lambda hit: -hit.found.fused
     )
-    if found.frequencies is None:
-        return replace(found, hits=hits[:limit])
-    known = found.frequencies
-    possible = most_possible(Counter(found.terms(question)), known.chunks, known.counts)
-    return replace(found, hits=hits[:limit], lead=lead([hit.found for hit in hits], possible))
+    crowd = [hit for hit in hits if hit.left_out != "folded"][:ENOUGH]
+    return replace(found, hits=hits[:limit], crowd=crowd)

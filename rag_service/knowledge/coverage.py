@@ -4,13 +4,18 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from rag_service.knowledge.question_words import QUESTION_WORDS
+from rag_service.knowledge.fusion import K1, B, idf
+from rag_service.knowledge.question_words import question_words
 from rag_service.knowledge.sentences import words
 
 Terms = Callable[[str], Sequence[str]]
 """Cuts a text into what is compared: its words, or their stems."""
 
+
+CROWD = 16
+"""The place, in the order of words, of a chunk that shares what many do: what is to tell must be ahead of it."""
 
 _IMAGINED = 50
 """Chunks that are counted in beside those there are, with none of the terms in them: in a small collection, where what
@@ -44,8 +49,7 @@ class Question:
 
     @classmethod
     def of(cls, text: str, frequencies: Frequencies, terms: Terms = words) -> "Question":
-        asked = dict.fromkeys(terms(text))
-        rare = {term: frequencies.rarity(term) for term in asked if term not in _asking(terms)}
+        rare = {term: frequencies.rarity(term) for term in content(text, terms)}
         total = sum(rare.values())
         weights: dict[str, float] = defaultdict(float)
         for term, value in rare.items():
@@ -74,15 +78,44 @@ def _root(term: str) -> str:
     return term if term.isascii() else term[:_ROOT_LETTERS]
 
 
-_asking_of: dict[Terms, frozenset[str]] = {}
+def content(question: str, terms: Terms) -> list[str]:
+    """The terms of a question that say what it is about, each once, in order."""
+    asking = _asking(terms, question_words(question))
+    return [term for term in dict.fromkeys(terms(question)) if term not in asking]
 
 
-def _asking(terms: Terms) -> frozenset[str]:
-    if terms not in _asking_of:
-        _asking_of[terms] = frozenset(terms(QUESTION_WORDS))
-    return _asking_of[terms]
+@lru_cache(maxsize=256)
+def _asking(terms: Terms, listed: str) -> frozenset[str]:
+    return frozenset(terms(listed))
 
 
 def best_share(question: Question, bags: Iterable[Collection[str]]) -> float:
     """The largest share of the question that one of the bags holds; 0 where there is none."""
     return max(map(question.share_in, bags), default=0.0)
+
+
+def lead(
+    question: str, texts: Sequence[Sequence[str]], frequencies: Frequencies, terms: Terms = words
+) -> float:
+    """How far the best of these texts is ahead of what many of them reach, 0 to 1: of the BM25 that a text could have
+    for what the question is about.
+
+    `texts` are the terms of the best chunks by vectors and words, no two of which say the same; a text is long or short
+    beside the others.
+    """
+    about = {
+        term: idf(frequencies.chunks, frequencies.counts.get(term, 0)) for term in content(question, terms)
+    }
+    possible = (K1 + 1) * sum(about.values())
+    if not texts or possible <= 0:
+        return 0.0
+    usual = sum(map(len, texts)) / len(texts)
+    scores = sorted((_bm25(about, text, usual) for text in texts), reverse=True)
+    crowd = scores[CROWD - 1] if len(scores) >= CROWD else 0.0
+    return (scores[0] - crowd) / possible
+
+
+def _bm25(asked: Mapping[str, float], text: Sequence[str], usual: float) -> float:
+    counts = Counter(text)
+    norm = K1 * (1 - B + B * len(text) / max(1.0, usual))
+    return sum(value * counts[term] * (K1 + 1) / (counts[term] + norm) for term, value in asked.items())

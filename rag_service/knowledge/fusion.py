@@ -29,6 +29,8 @@ AGREEMENT = (0.3, 0.1)
 
 K1 = 1.2
 """BM25's saturation, tantivy's own: no term can score more than its IDF times K1 + 1."""
+B = 0.75
+"""How far the length of a text counts in it, tantivy's own too."""
 LEVEL = 0.4
 """What the best words of a question usually reach of what is possible: brings `_shares` to the scale of cosines."""
 
@@ -47,22 +49,8 @@ class Fused(NamedTuple):
     fused: float
 
 
-CROWD = 16
-"""The place, in the order of words, of a chunk that shares what many do: what is to tell must be ahead of it."""
 ENOUGH = 24
-"""Chunks, the best by both sides, among which that place is looked for."""
-
-
-def lead(found: Sequence[Fused], possible: float) -> float:
-    """How far the best chunk in words is ahead of what many reach, as a share of the BM25 that is `possible`, 0 to 1.
-
-    `found` are the best chunks by both sides, no two of which say the same.
-    """
-    scores = sorted((hit.lexical or 0.0 for hit in found[:ENOUGH]), reverse=True)
-    if not scores or possible <= 0:
-        return 0.0
-    crowd = scores[CROWD - 1] if len(scores) >= CROWD else 0.0
-    return (scores[0] - crowd) / possible
+"""Chunks, the best by both sides, whose texts are looked at."""
 
 
 def fuse(

@@ -16,7 +16,7 @@ from rag_service.errors import EmbedderUnavailable
 from rag_service.knowledge import follow_ups
 from rag_service.knowledge.coverage import Frequencies, Terms
 from rag_service.knowledge.embeddings import Embedder, Vectors
-from rag_service.knowledge.fusion import lead, most_possible
+from rag_service.knowledge.fusion import ENOUGH, most_possible
 from rag_service.knowledge.lexical import LexicalIndex
 from rag_service.knowledge.model_check import check_can_ask, check_model
 from rag_service.knowledge.neighbours import Neighbour, neighbours
@@ -36,7 +36,7 @@ class Retrieval:
     """Hits, best first, what was left out for their sake, and the milliseconds each part took.
 
     `terms` cuts texts of this knowledge base's language as the index does; `frequencies` tell how rare the question's
-    terms are in it, and `lead` how far the best hit is ahead of many in words, where there is an index.
+    terms are in it, where there is an index, and `crowd` are the best by vectors and words, whether handed on or not.
     """
 
     hits: Sequence[Hit]
@@ -44,7 +44,7 @@ class Retrieval:
     left_out: Sequence[Hit] = ()
     terms: Terms = terms
     frequencies: Frequencies | None = None
-    lead: float | None = None
+    crowd: Sequence[Hit] = ()
 
     @property
     def all(self) -> list[Hit]:
@@ -53,7 +53,7 @@ class Retrieval:
 
     def without_hits(self) -> "Retrieval":
         """What else it tells: an answer that streams for minutes has its sources, and need not hold the hits too."""
-        return replace(self, hits=(), left_out=())
+        return replace(self, hits=(), left_out=(), crowd=())
 
 
 NOTHING = Retrieval(())
@@ -121,7 +121,6 @@ class Retriever:
         most = self._reranker.most if self._reranker else 0
         search = Search(self._database, self._vectors, by_words, first, asked, timings, most)
         kept, folded = await search.best(limit, filters)
-        ahead = lead([hit.found for hit in kept], asked.possible) if words.chunks else None
         chosen, cut = spread(await self._ranked(question, kept, limit, timings), limit)
         return Retrieval(
             chosen,
@@ -129,7 +128,7 @@ class Retriever:
             sorted([*cut, *folded], key=lambda hit: -hit.found.fused),
             words.terms,
             Frequencies(words.chunks, words.frequencies) if words.chunks else None,
-            ahead,
+            kept[:ENOUGH],
         )
 
     async def _ranked(

@@ -1,6 +1,7 @@
 """A knowledge base is erased with all that is in it, at a cost that does not grow with its square."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +45,9 @@ async def test_its_collection_is_owed_once_whole(stand: Stand) -> None:
     assert await worker.erase_one()  # the collection
     assert not await worker.erase_one()
     assert await stand.vectors.collections() == []
-    assert [finding async for finding in examine(stand.database, stand.vectors, stand.blobs)] == []
+    assert [
+        finding async for finding in examine(stand.database, stand.vectors, stand.blobs, Path("/nowhere"))
+    ] == []
 
 
 async def test_a_collection_is_owed_again_while_the_debt_is_being_paid(stand: Stand) -> None:

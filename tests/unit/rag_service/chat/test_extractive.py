@@ -1,6 +1,7 @@
 """Answering by quoting: which sentences are chosen, and how they are shown."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -161,3 +162,43 @@ def test_our_own_words_are_in_the_language_of_the_question(
     assert language_of(question) == language
     assert shown(question, [quote_of(source, source.text)]) == f"{lead}\n\n> {source.text} [1]"
     assert (not_found(question) == not_found("English")) == (language == "en")
+
+
+CURL = '```sh\ncurl -N http://host/chat \\\n\n  -d \'{"message": "lost key"}\'\n```'
+KEYS = f"A key is shown once. Ask like this:\n\n{CURL}\n\nWho lost a key makes a new key."
+
+
+async def test_code_is_quoted_where_it_is_asked_for_and_prose_elsewhere(make_source: MakeSource) -> None:
+    source = make_source(1, KEYS)
+    assert await quoted("lost key message", [source]) == ["Who lost a key makes a new key."]
+    asked = "With which command is a lost key a message to the host?"
+    assert CURL in await quoted(asked, [source])
+    quote = quote_of(source, CURL)
+    line = """`curl -N http://host/chat \\ -d '{"message": "lost key"}'`"""
+    assert shown(asked, [replace(quote, is_code=True)]) == f"{LEAD}\n\n> {line} [1]"
+    # Better than nothing.
+    assert await quoted("lost key", [make_source(1, CURL)]) == [CURL]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Keys:\n\n~~~\nlost key\n~~~\n\nA key is lost.", "~~~\nlost key\n~~~"),
+        ("A key is lost.\n\n```\nlost key\n\nmore", "```\nlost key\n\nmore"),
+        ("lost key --again\n```\n\nA key is lost.", "lost key --again\n```"),
+        ("lost key\n```\n\nA key is lost.\n\n```\nlost\n```", "lost key\n```"),
+    ],
+)
+async def test_a_chunk_may_begin_or_end_within_code(text: str, code: str, make_source: MakeSource) -> None:
+    assert await quoted("lost key", [make_source(1, text)]) == ["A key is lost."]
+    assert code in await quoted("command lost key again more", [make_source(1, text)])
+
+
+async def test_a_line_drawn_under_a_title_or_a_header_is_not_quoted(make_source: MakeSource) -> None:
+    text = (
+        "Plan and price\n==============\nA team pays 12.\n\nPlan | Price\n---- | ----\nFirm | 40\n\n"
+        "It is paid.\n---\nEnd."
+    )
+    for question in ("plan price", "price of a firm", "paid"):
+        for sentence in await quoted(question, [make_source(1, text)]):
+            assert sentence in ("A team pays 12.", "Firm | 40", "It is paid.", "End.")

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from rag_service.errors import InvalidInput
-from rag_service.knowledge.calibration import DOCUMENTS, Sentence, find_score, usable
+from rag_service.knowledge.calibration import DOCUMENTS, USUAL, Sentence, find_score, usable
 from rag_service.knowledge.refusal import Passage, answerable, signals
 
 THINGS = ["telescope", "tripod", "mirror", "lens", "dome", "camera", "filter", "mount", "finder", "eyepiece"]
@@ -57,6 +57,21 @@ async def test_of_documents_enough_each_is_left_out_and_the_score_lies_where_suc
     assert 0.5 < found.score <= 0.8
     trusted = await find_score(own, OTHERS, judge, questions=40, trust=1.0)
     assert found.score <= trusted.score < 0.9
+
+
+@pytest.mark.parametrize(("trust", "usual"), [(0.0, USUAL[0]), (1.0, USUAL[1])])
+async def test_the_score_is_drawn_from_the_own_questions_towards_what_is_usual(
+    trust: float, usual: float
+) -> None:
+    async def score(uncovered: float) -> float:
+        async def judge(question: str, without: UUID | None) -> float:
+            return uncovered if without else 0.99
+
+        own = [Sentence(one.text, UUID(int=at % DOCUMENTS + 1)) for at, one in enumerate(OWN)]
+        return (await find_score(own, OTHERS, judge, trust=trust, questions=40)).score
+
+    low, high = await score(usual - 0.1), await score(usual + 0.1)
+    assert usual - 0.1 < low < usual < high < usual + 0.1
 
 
 async def test_without_other_documents_only_the_false_refusals_are_told() -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from rag_service.knowledge.coverage import Frequencies, Question, roots
+from rag_service.knowledge.coverage import Frequencies, Question, content, lead, roots
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.refusal import Passage, answerable, familiarity, signals
+from rag_service.knowledge.sentences import words
 
 LEASE = Passage(
     "Every job has a lease of 30 seconds. A worker that dies loses it, and another worker takes the job.", 0.6
@@ -38,6 +39,44 @@ def test_rare_words_weigh_more_and_question_words_nothing() -> None:
     assert asked.share_in({"lease"}) > 0.9
     assert asked.share_in({"lease", "service"}) == pytest.approx(1)
     assert Question.of("What is it?", frequencies).share_in({"what"}) == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "about"),
+    [
+        ("পাসপোর্ট নবায়ন করতে কত টাকা লাগে?", {"পাসপোর্ট", "নবায়ন", "টাকা"}),
+        ("When did the war begin?", {"war", "begin"}),
+        ("What is AI?", {"ai"}),
+        ("Wann war der Krieg?", {"krieg"}),
+        ("Πόσο κοστίζει το διαβατήριο;", {"κοστίζει", "διαβατήριο"}),
+        ("Mitä passi maksaa?", {"passi", "maksaa"}),
+    ],
+)
+def test_what_a_question_is_about_is_told_by_its_own_language(question: str, about: set[str]) -> None:
+    assert set(content(question, words)) == set(words(" ".join(about)))
+
+
+def test_words_that_only_ask_give_no_passage_a_lead() -> None:
+    key = Passage("প্রোগ্রাম থেকে নথি যোগ করতে একটি চাবি লাগে।", 0.0)
+    others = [Passage(f"নথি {n} পড়া শেষ হলে উত্তর দেওয়া হয়।", 0.0) for n in range(20)]
+    everywhere = Frequencies.among([words(one.text) for one in (key, *others)])
+
+    def likely(question: str) -> float:
+        return answerable(
+            signals(question, [key, *others[:4]], everywhere, crowd=[key, *others], familiarity=0.0)
+        )
+
+    assert likely("পাসপোর্ট নবায়ন করতে কত টাকা লাগে?") < 0.1
+    assert likely("নথি যোগ করতে কী লাগে?") > 0.5
+    assert likely("চাবি কেন লাগে?") > 0.9
+
+
+def test_who_is_ahead_of_many_leads_and_who_shares_what_all_have_does_not() -> None:
+    texts = [words(f"The lease of worker {n} ends.") for n in range(20)]
+    everywhere = Frequencies.among(texts)
+    assert lead("Which lease?", texts, everywhere) < 0.01
+    assert lead("Who is worker 7?", texts, everywhere) > 0.2
+    assert lead("Who is it?", texts, everywhere) == lead("lease", [], everywhere) == 0.0
 
 
 def test_inflected_words_of_other_scripts_are_the_same() -> None:
