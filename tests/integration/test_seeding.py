@@ -1,6 +1,7 @@
 """A knowledge base that the bench has filled is one that uploads and a worker might have filled."""
 
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,7 +38,8 @@ async def rows(stand: Stand, table: str) -> list[dict[str, Any]]:
 
 async def test_the_doctor_finds_nothing(stand: Stand) -> None:
     await seeded(stand, 3)
-    assert [finding async for finding in examine(stand.database, stand.vectors, stand.blobs)] == []
+    examined = examine(stand.database, stand.vectors, stand.blobs, Path("/nowhere"))
+    assert [finding async for finding in examined] == []
     assert len(await stand.vector_ids()) == 3 * CHUNKS_OF_DOCUMENT
 
 
