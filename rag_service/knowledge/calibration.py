@@ -30,10 +30,12 @@ model's similarities can be trusted."""
 USUAL = (0.4, 0.8)
 """What such scores usually come to, in the same two cases."""
 OWN = 0.6
-"""How far the score follows the collection's own questions, from what is usual, in log-odds. Fitted to squad, where 3.5
-to 6.6 % of the covered questions are refused, 5 % at the mean. In English halves of tydiqa and xquad it is 1.8 to 4.5 %,
-in Spanish, Hindi and Russian .7 to 4.9 %, in Bangla, Finnish, German and Thai 3.7 to 7.5 %. Without being drawn, the
-score refuses 1.5 to 7.6 % in English."""
+"""How far the score follows the collection's own questions, from what is usual, in log-odds.
+
+Fitted to squad, where 3.5 to 6.6 % of the covered questions are refused, 5 % at the mean. In English halves of tydiqa
+and xquad it is 1.8 to 4.5 %, in Spanish, Hindi and Russian .7 to 4.9 %, in Bangla, Finnish, German and Thai 3.7 to
+7.5 %. Without being drawn, the score refuses 1.5 to 7.6 % in English.
+"""
 FALSE_REFUSALS = 0.05
 """The share of the covered ones that may be, at most."""
 BOUNDS = (0.05, 0.95)
