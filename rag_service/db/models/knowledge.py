@@ -57,7 +57,12 @@ class Document(Base):
             postgresql_where=text("deleted_at IS NULL"),
         ),
         Index("ix_documents_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
-        Index("ix_documents_attributes", "attributes", postgresql_using="gin"),
+        Index(
+            "ix_documents_attributes",
+            "attributes",
+            postgresql_using="gin",
+            postgresql_ops={"attributes": "jsonb_path_ops"},
+        ),
         Index("ix_documents_tags", "tags", postgresql_using="gin"),
     )
 
