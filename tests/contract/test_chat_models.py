@@ -296,7 +296,7 @@ async def test_a_dead_model_costs_nobody_its_timeout_until_one_call_finds_it_ali
 ) -> None:
     now = 0.0
     breaker = Breaker(failures=3, rest_seconds=30, clock=lambda: now)
-    ill, well = _quick(two, first_token_seconds=0.2).models
+    ill, well = _quick(two, first_token_seconds=1).models
     model = replace(two, models=[replace(ill, breaker=breaker), well])
     first.reply(Reply(fault=Fault.SILENT_BEFORE_FIRST))
     await asyncio.gather(*(hear(model, Completion()) for _ in range(3)))
