@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncpg import Connection, PostgresConnectionError, PostgresError
 from asyncpg import InterfaceError as DriverInterfaceError
-from asyncpg.exceptions import OperatorInterventionError
+from asyncpg.exceptions import InternalClientError, OperatorInterventionError
 from sqlalchemy import URL, PoolProxiedConnection, event, make_url, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import (
@@ -40,7 +40,14 @@ _REFUSED = (
     PostgresError,
     OSError,
 )
-_LOST = (PostgresConnectionError, OperatorInterventionError, DriverInterfaceError, OSError)
+# The third: the server has said that it ends this connection, which is not closed yet, and then it was asked.
+_LOST = (
+    PostgresConnectionError,
+    OperatorInterventionError,
+    InternalClientError,
+    DriverInterfaceError,
+    OSError,
+)
 
 
 class Database:
@@ -106,6 +113,8 @@ class Database:
                 await session.commit()
             except TimeoutError as error:
                 raise DatabaseUnavailable("The database took too long; try again in a moment.") from error
+            except InternalClientError as error:  # the one that SQLAlchemy passes on as it is
+                raise DatabaseUnavailable("The connection to the database was lost; try again.") from error
             except DBAPIError as error:
                 if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
                     raise DatabaseUnavailable(
