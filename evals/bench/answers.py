@@ -92,7 +92,7 @@ class Library:
 
     def _with_pairs(self, found: Fused, pairs: frozenset[tuple[str, str]]) -> Hit:
         source = self._readable(found.chunk_id)
-        given = bonus(pairs, f"{source.title}\n{source.chunk.text}")
+        given = bonus(pairs, source.title, source.chunk.text)
         return Hit(source, found._replace(fused=found.fused + given))
 
     def _readable(self, chunk_id: UUID) -> ReadableChunk:

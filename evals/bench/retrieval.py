@@ -233,7 +233,7 @@ def _with_pairs(question: str, found: Sequence[Fused], collection: Collection) -
     """The order after a look at the texts of the best, as the product takes."""
     pairs = pairs_of(question)
     scores = {
-        one.chunk_id: one.fused + bonus(pairs, collection.passages[one.chunk_id.int])
+        one.chunk_id: one.fused + bonus(pairs, "", collection.passages[one.chunk_id.int])
         for one in found[:ENOUGH]
     }
     return [*sorted(scores, key=lambda one: -scores[one]), *(one.chunk_id for one in found[ENOUGH:])]

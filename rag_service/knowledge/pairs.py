@@ -16,13 +16,12 @@ def pairs_of(question: str) -> frozenset[tuple[str, str]]:
     return frozenset(pairwise(words(question)))
 
 
-def bonus(pairs: frozenset[tuple[str, str]], *texts: str) -> float:
-    """What a passage, in one or several texts, gets for those of a question's pairs that it holds, 0 to `WEIGHT`."""
-    every = [said(text) for text in texts]
-    held = frozenset[str]().union(*(one.different for one in every))
+def bonus(pairs: frozenset[tuple[str, str]], title: str, text: str) -> float:
+    """What a passage gets for those of a question's pairs that it or its title holds, 0 to `WEIGHT`."""
+    named, own = words(title), said(text)
+    held = own.different.union(named)
     # Most pairs have a word that the passage lacks.
     possible = {pair for pair in pairs if held.issuperset(pair)}
     if not possible:
         return 0.0
-    order = [word for one in every for word in one.order]
-    return WEIGHT * len(possible.intersection(pairwise(order))) / len(pairs)
+    return WEIGHT * len(possible.intersection(pairwise([*named, *own.order]))) / len(pairs)
