@@ -66,6 +66,7 @@ API = "/api/v1"
 JSON_BYTES = 256 * 1024
 UNDER_API = (
     chat,
+    search,
     conversations,
     messages,
     exports,
@@ -78,7 +79,6 @@ UNDER_API = (
     documents,
     versions,
     jobs,
-    search,
     urls,
     keys,
     audit,

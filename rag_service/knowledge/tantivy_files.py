@@ -15,7 +15,7 @@ import tantivy
 from tantivy import Occur, Query
 
 from rag_service.errors import LexicalIndexUnavailable
-from rag_service.knowledge.lexical_files import damaged_file, file_sizes, shrunk_file
+from rag_service.knowledge.lexical_files import damaged_file, file_sizes, has_shrunk
 
 MOST_TERMS = 128
 """Terms of one search: of a longer question the rarest."""
@@ -102,7 +102,7 @@ class IndexFiles:
 
     def is_whole(self) -> bool:
         """Whether no file lost its end since it was opened or written."""
-        return shrunk_file(self._sizes) is None
+        return not has_shrunk(self._sizes)
 
     def search(
         self, asked: Sequence[str], limit: int, documents: Collection[UUID] | None
