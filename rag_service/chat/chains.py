@@ -152,13 +152,18 @@ class Answering:
 
     async def _decide(self, turn: Turn) -> Turn:
         """Refuse or answer: by what was found, as a model's own word on it would cost time and be less sure."""
-        # At once: while a thread judges, PostgreSQL looks for what stands next to the hits.
+        # At once: one thread judges, another counts tokens, and PostgreSQL looks for what stands next to the hits.
         likely, sources = await asyncio.gather(self._answerable(turn), self._surrounded(turn))
         return replace(turn, likely=likely, sources=[] if likely < turn.refusal_score else sources)
 
     async def _answerable(self, turn: Turn) -> float:
-        """How likely it is that the hits answer the question; below 0 where there are none."""
+        """How likely it is that the hits answer the question, or at least, where that is likely enough; below 0 where
+        there are none."""
         before = time.perf_counter()
+        least = refusal.least(turn.query, turn.found, self.embedder)
+        if least >= turn.refusal_score and not turn.trace:
+            turn.record.timings["judge"] = 1000 * (time.perf_counter() - before)
+            return least
         # A question that was asked after others is answered if it is with the last of them, or by itself.
         worded = dict.fromkeys([turn.query, turn.question] if turn.asked else [turn.query])
         judged = [await asyncio.to_thread(refusal.judged, one, turn.found, self.embedder) for one in worded]
@@ -207,7 +212,7 @@ class Answering:
 
     async def _surrounded(self, turn: Turn) -> list[Source]:
         """The sources of the turn, and for a model what stands next to them, as far as there is room."""
-        sources = self._sources(turn.found.hits)
+        sources = await asyncio.to_thread(self._sources, turn.found.hits)
         if self.model is None:
             return sources
         before = time.perf_counter()

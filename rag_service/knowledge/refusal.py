@@ -77,27 +77,37 @@ def signals(
     """The measures of the best passages. `frequencies` are of the question's terms in the whole collection; without
     them, rarity is taken among the passages. `crowd` are those, and more, among which a lead is looked for; without
     any it is what passages with such shares usually have."""
-    found = [terms(passage.whole) for passage in passages]
+    # All of them only where their terms are needed for rarity.
+    found = [terms(passage.whole) for passage in (passages[:PASSAGES] if frequencies else passages)]
     asked = Question.of(question, frequencies or Frequencies.among(found), terms)
     passages, bags = passages[:PASSAGES], list(map(roots, found[:PASSAGES]))
     shares = [asked.share_in(bag) for bag in bags]
     fullest = max(range(len(bags)), key=lambda at: shares[at], default=None)
-    sentences = (
-        roots(terms(passage.text[start:end]))
-        for passage in passages
-        for start, end in sentence_spans(passage.text)
-    )
     share = max(shares, default=0.0)
     return Signals(
         similarity=max((passage.similarity for passage in passages), default=0.0),
         backing=0.0 if fullest is None else passages[fullest].similarity,
         passage_share=share,
-        sentence_share=best_share(asked, sentences),
+        sentence_share=_best_sentence(asked, passages, shares, terms),
         lead=lead(question, [terms(one.whole) for one in crowd], frequencies, terms)
         if crowd and frequencies
         else USUAL_LEAD * share,
         familiarity=familiarity,
     )
+
+
+def _best_sentence(
+    asked: Question, passages: Sequence[Passage], shares: Sequence[float], terms: Terms
+) -> float:
+    """The largest share of the question that a sentence holds; none holds more than all of its passage."""
+    best = 0.0
+    for at in sorted(range(len(passages)), key=lambda at: -shares[at]):
+        if shares[at] <= best:
+            break
+        text = passages[at].text
+        sentences = (roots(terms(text[start:end])) for start, end in sentence_spans(text))
+        best = max(best, best_share(asked, sentences))
+    return best
 
 
 def judged(question: str, found: Retrieval, embedder: Embedder) -> tuple[float, Signals]:
@@ -113,6 +123,28 @@ def judged(question: str, found: Retrieval, embedder: Embedder) -> tuple[float, 
         terms=found.terms,
     )
     return (answerable(measured) if found.hits else -math.inf), measured
+
+
+def least(question: str, found: Retrieval, embedder: Embedder) -> float:
+    """How likely it is at least, by the similarities alone: what `judged` adds to that is never less than nothing.
+
+    Of most questions that the documents cover this is enough to be answered, and their passages need not be read.
+    Below 0 where nothing was found.
+    """
+    if not found.hits:
+        return -math.inf
+    known = any(hit.found.dense is not None for hit in found.hits)
+    similar = [hit.found.dense or 0.0 for hit in found.hits]
+    return answerable(
+        Signals(
+            similarity=max(similar),
+            backing=min(similar[:PASSAGES]),
+            passage_share=0.0,
+            sentence_share=0.0,
+            lead=0.0,
+            familiarity=trust(question, embedder) if known else 0.0,
+        )
+    )
 
 
 def answerable(measured: Signals) -> float:

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 FETCH_SECONDS = 5.0
 UNKNOWN = "[UNK]"
 """The word piece that stands for a word with letters that the built-in model does not know, or of over 100."""
+LONGEST_WORD = 100
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,6 @@ def _word_pieces() -> Tokenizer:
     return tokenizer
 
 
-@lru_cache(maxsize=1)
-def _unknown_id() -> int | None:
-    unknown: int | None = _word_pieces().token_to_id(UNKNOWN)
-    return unknown
-
-
 _FOREIGN = regex.compile(r"[^\s\x21-\x7e]")
 _FAMILIAR = regex.compile(
     r"[\p{Latin}\p{Cyrillic}\p{Arabic}\p{Devanagari}\p{Bengali}\p{Thai}"
@@ -101,9 +96,11 @@ def estimate_tokens(text: str) -> int:
     capitals, and white space that is not one blank. Other letters count by their bytes: two a token in the scripts
     that the vocabularies know well, one in all others. Measured against cl100k_base.
     """
-    encoding = _word_pieces().encode(_FOREIGN.sub(" ", text), add_special_tokens=False)
-    pieces = len(encoding)
-    if _unknown_id() in encoding.ids:
+    known = _FOREIGN.sub(" ", text)
+    # As a batch, during which other threads may run; and without places, which few texts need.
+    pieces = len(_word_pieces().encode_batch_fast([known], add_special_tokens=False)[0])
+    if any(len(word) > LONGEST_WORD for word in known.split()):
+        encoding = _word_pieces().encode(known, add_special_tokens=False)
         pieces = sum(
             end - start if piece == UNKNOWN else 1
             for piece, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True)

@@ -1,10 +1,16 @@
 """Whether passages can answer a question: the measures, and what they come to."""
 
+from uuid import uuid4
+
 import pytest
 
+from rag_service.db.repositories.read_back import FoundChunk, ReadableChunk
 from rag_service.knowledge.coverage import Frequencies, Question, content, lead, roots
 from rag_service.knowledge.embeddings import Embedder
-from rag_service.knowledge.refusal import Passage, answerable, familiarity, signals
+from rag_service.knowledge.fusion import Fused
+from rag_service.knowledge.refusal import Passage, answerable, familiarity, judged, least, signals
+from rag_service.knowledge.retriever import Retrieval
+from rag_service.knowledge.selection import Hit
 from rag_service.knowledge.sentences import words
 
 LEASE = Passage(
@@ -98,3 +104,33 @@ def test_how_well_the_built_in_model_knows_a_script(
     real_embedder: Embedder, question: str, least: float, most: float
 ) -> None:
     assert least <= familiarity(question, real_embedder) <= most
+
+
+def found_with(*similar: float) -> Retrieval:
+    """Passages with these similarities."""
+    texts = [LEASE.text, FAR.text, "কাজের মেয়াদ ৩০ সেকেন্ড।"]
+    chunks = [FoundChunk(uuid4(), uuid4(), 0, text, [], "", None) for text in texts]
+    return Retrieval(
+        [
+            Hit(ReadableChunk(chunk, uuid4(), "a", "a"), Fused(chunk.id, cosine, 1, None, None, cosine))
+            for chunk, cosine in zip(chunks, similar, strict=False)
+        ]
+    )
+
+
+@pytest.mark.parametrize("similar", [(0.9, 0.7, 0.1), (0.5, 0.5), (0.2, -0.2, -0.1), (-0.3,), (0.0,), ()])
+@pytest.mark.parametrize(
+    "question",
+    ["How many seconds is the lease of a job?", "What is the capital of Mongolia?", "কাজের মেয়াদ কত?", "?"],
+)
+def test_the_least_is_never_more_than_what_all_measures_say(
+    question: str, similar: tuple[float, ...], real_embedder: Embedder
+) -> None:
+    found = found_with(*similar)
+    assert least(question, found, real_embedder) <= judged(question, found, real_embedder)[0]
+
+
+def test_of_a_passage_that_is_near_the_least_is_enough(real_embedder: Embedder) -> None:
+    near, far = found_with(0.8, 0.5), found_with(0.4, 0.2)
+    assert least("How long is the lease of a job?", near, real_embedder) > 0.5
+    assert least("How long is the lease of a job?", far, real_embedder) < 0.3

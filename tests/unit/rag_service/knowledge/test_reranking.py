@@ -47,7 +47,7 @@ async def test_the_best_are_put_in_the_models_order_and_the_rest_stays_behind(tm
 
 
 async def test_one_that_is_late_leaves_the_order_as_it_was(tmp_path: Path) -> None:
-    reranker = Reranker(save_model(tmp_path / "model"), most=3, seconds=0.0001)
+    reranker = Reranker(save_model(tmp_path / "model"), most=3, seconds=0)
     hits = [hit(word, 1 - place / 10) for place, word in enumerate(WORDS)]
     assert await reranker.ranked("moon", hits, 2) == hits
     reranker.close()
