@@ -21,6 +21,8 @@ from tests.integration.test_lexical import Stand, stand_on
 
 NEVER = -1.0
 """Patience with a process that is not going to do anything."""
+WHILE = 10.0
+"""Patience that is used up before an index is taken away, and leaves its process time to build it anew."""
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ async def test_a_running_process_builds_anew_what_it_had_not_noticed(stand: Stan
     )
     assert "2 lacking" in told.what and len(told.examples) == 2
     async with stand.follower.running():
-        (mended,) = await found(stand, repair=True, patience=60)
+        (mended,) = await found(stand, repair=True, patience=WHILE)
         assert (mended.count, mended.left) == (2, 0)
         assert await stand.found("quinces") == ["quinces"]
         assert await found(stand) == []
@@ -110,7 +112,7 @@ async def test_damaged_files_of_a_running_process_are_found_and_replaced(stand: 
     assert (told.check, told.count, told.left) == ("lexical_index", 1, 1) and "cannot be read" in told.what
     assert json.loads(as_json([told]))["findings"][0]["count"] is not True
     async with stand.follower.running():
-        (mended,) = await found(stand, repair=True, patience=60)
+        (mended,) = await found(stand, repair=True, patience=WHILE)
         assert mended.left == 0
     assert await stand.found("apples") == ["apples"]
 
