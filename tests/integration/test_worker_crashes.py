@@ -67,6 +67,21 @@ async def test_a_worker_killed_at_any_point_loses_and_doubles_nothing(
     assert await stand.sql("SELECT count(*) FROM document_versions WHERE state = 'ready'") == 2
 
 
+async def test_a_document_that_kills_its_workers_is_quarantined_and_the_queue_goes_on(
+    stand: Stand, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LOOK_EVERY_SECONDS", 0.1)
+    bad = await stand.job_of("bad.md", handbook(3))
+    for _ in range(3):
+        await run_until_it_dies("embedding", settings)
+    good = await stand.job_of("good.md", "good")
+    async with running(stand.worker(lease=1, attempts=3).run()):
+        job = await stand.until(bad, lambda job: job.state == "quarantined")
+        await stand.until(good, lambda job: job.state == "succeeded")
+    assert job.error_code == "too_many_attempts"
+    assert [item.filename for item in await stand.readable()] == ["good.md"]
+
+
 async def test_a_document_deleted_while_its_worker_was_stopped_leaves_no_vector_behind(stand: Stand) -> None:
     """The worker stores its vectors after they were erased, as one that was stopped (SIGSTOP) meanwhile does."""
     held = HeldEmbedder()
