@@ -26,8 +26,8 @@ AGAIN_SECONDS = 3
 STRETCH = 1.25
 """How much longer than alone a passage may always take: clocks are not that exact."""
 GAIN = 0.65
-"""So much longer with each beside it: two at a time then let four through in the time of three. Where it takes longer,
-they only wait for each other inside."""
+"""So much longer with each beside it: two at a time then still let six through in the time of five. Where it takes
+longer, they only wait for each other inside."""
 _NARROWER, _WIDER = 0.2, 0.05
 """By how much a passage that took too long narrows the gate, and one that did not widens it."""
 _NEWEST = 0.2

@@ -9,7 +9,7 @@ from fastapi import Request
 from rag_service.api.deps import Services, address_of
 from rag_service.api.schemas.openai import CompletionRequest
 from rag_service.auth.principal import Principal
-from rag_service.chat.errands import Done
+from rag_service.chat.usage import Call, usage_of
 from rag_service.db.models import new_id
 from rag_service.errors import Unavailable
 
@@ -24,13 +24,18 @@ async def complete(
         Overloaded: there is no room for it.
     """
     services.chat.runs.check_open()
+    calls: list[Call] = []
     with services.admission.turns.enter():
-        done = await _done(request, asked.question, services)
-    used = done.call.input_tokens + done.call.output_tokens
-    await services.admission.limits.spend_tokens(principal, address_of(request), used)
+        try:
+            text = await _done(request, asked.question, calls, services)
+        finally:  # also of one that failed, or was left
+            used = usage_of(calls)
+            await services.admission.limits.spend_tokens(
+                principal, address_of(request), used.get("total_tokens", 0)
+            )
     message: dict[str, Any] = {
         "role": "assistant",
-        "content": done.text,
+        "content": text,
         "refusal": None,
         "annotations": [],
     }
@@ -41,16 +46,16 @@ async def complete(
         "model": asked.model,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
         "usage": {
-            "prompt_tokens": done.call.input_tokens,
-            "completion_tokens": done.call.output_tokens,
-            "total_tokens": used,
+            "prompt_tokens": used["input_tokens"],
+            "completion_tokens": used["output_tokens"],
+            "total_tokens": used["total_tokens"],
         },
     }
 
 
-async def _done(request: Request, text: str, services: Services) -> Done:
+async def _done(request: Request, text: str, calls: list[Call], services: Services) -> str:
     """The errand, done. A client who leaves before its end stops the model."""
-    doing = asyncio.create_task(services.chat.errands.do(text))
+    doing = asyncio.create_task(services.chat.errands.do(text, calls))
     leaving = asyncio.create_task(left(request))
     try:
         await asyncio.wait([doing, leaving], return_when=asyncio.FIRST_COMPLETED)

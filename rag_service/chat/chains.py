@@ -213,7 +213,7 @@ class Answering:
     async def _surrounded(self, turn: Turn) -> list[Source]:
         """The sources of the turn, and for a model what stands next to them, as far as there is room."""
         sources = await asyncio.to_thread(self._sources, turn.found.hits)
-        if self.model is None:
+        if self.model is None or not sources:
             return sources
         before = time.perf_counter()
         near = await self.retriever.neighbours(turn.knowledge_base_id, turn.found.hits[: len(sources)])

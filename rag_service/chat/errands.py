@@ -5,7 +5,6 @@ gets an answer this way that no document stands behind, what comes back is one J
 """
 
 import json
-from dataclasses import dataclass
 
 from langchain_core.messages import HumanMessage
 
@@ -23,22 +22,15 @@ def is_errand(text: str) -> bool:
     return text.lstrip().startswith(_MARK) and _ABOUT in text
 
 
-@dataclass(frozen=True)
-class Done:
-    """`text` is a JSON object."""
-
-    text: str
-    call: Call
-
-
 class Errands:
     """Done by a language model, where there is one."""
 
     def __init__(self, model: ChatModel | None) -> None:
         self._model = model
 
-    async def do(self, text: str) -> Done:
-        """
+    async def do(self, text: str, calls: list[Call]) -> str:
+        """One JSON object; what the model used is among `calls`, also where this fails.
+
         Raises:
             InvalidInput: there is no model.
             ModelUnavailable: it fails, or says something else than a JSON object.
@@ -48,9 +40,9 @@ class Errands:
                 "Titles, tags and the like need a language model, and none is set here: answers are quotes.",
                 code="no_language_model",
             )
-        asking = Completion("errand", [])
-        said = await self._model.complete([HumanMessage(_clipped(text))], asking)
-        return Done(_object(said), asking.calls[-1])
+        return _object(
+            await self._model.complete([HumanMessage(_clipped(text))], Completion("errand", calls))
+        )
 
 
 def _clipped(text: str) -> str:

@@ -89,13 +89,16 @@ async def test_a_failing_model_is_an_error(generating: Server, model_server: Mod
     check_error(await generating.http.post(PATH, json=errand()), 503, "model_failed")
 
 
-async def test_it_counts_against_the_callers_tokens(serve: Serve, model_server: ModelServer) -> None:
+@pytest.mark.parametrize(("words", "status"), [('{"title": "The moon"}', 200), ("The moon.", 503)])
+async def test_it_counts_against_the_callers_tokens_though_it_fails(
+    serve: Serve, model_server: ModelServer, words: str, status: int
+) -> None:
     used = {"prompt_tokens": 41, "completion_tokens": 7, "total_tokens": 48}
-    model_server.reply(Reply('{"title": "The moon"}', usage=used))
+    model_server.reply(Reply(words, usage=used))
     async with serve(
         chat_model="openai:test-model", openai_base_url=model_server.base_url, limit_tokens_per_day=40
     ) as server:
-        assert (await server.http.post(PATH, json=errand())).status_code == 200
+        assert (await server.http.post(PATH, json=errand())).status_code == status
         check_error(await server.http.post(PATH, json=errand()), 429, "token_budget_spent")
 
 
