@@ -5,7 +5,7 @@ a new visitor; one address may use what ten visitors may. Guesses at a credentia
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
@@ -118,29 +118,14 @@ class Limits:
         callers = list(self._callers(principal, address))
         for key, allowance in callers:
             await self._check_tokens(key, allowance.tokens)
-        for key, allowance in callers:  # without a pause up to the count: nobody comes in between
-            if 0 < allowance.runs <= self._running[key]:
-                raise TooMany(
-                    f"{allowance.runs} answers are being written for you already; wait until one has ended.",
-                    code="too_many_runs",
-                    limit=("runs", allowance.runs, 0, 0),
-                    again_seconds=RUN_SECONDS,
-                )
-        return _slot(self._running, callers)
+        most = {key: allowance.runs for key, allowance in callers}
+        return _slot(self._running, most, "too_many_runs", "answers are being written for you")
 
     @contextmanager
     def following(self, principal: Principal, address: str) -> Iterator[None]:
         """Within the block a caller reads along with one more turn. Raises TooMany."""
-        callers = list(self._callers(principal, address))
-        for key, allowance in callers:
-            if 0 < allowance.followed <= self._following[key]:
-                raise TooMany(
-                    f"You read along with {allowance.followed} answers already; wait until one has ended.",
-                    code="too_many_streams",
-                    limit=("streams", allowance.followed, 0, 0),
-                    again_seconds=RUN_SECONDS,
-                )
-        slot = _slot(self._following, callers)
+        most = {key: allowance.followed for key, allowance in self._callers(principal, address)}
+        slot = _slot(self._following, most, "too_many_streams", "answers are read along by you")
         try:
             yield
         finally:
@@ -196,10 +181,21 @@ class Limits:
             )
 
 
-def _slot(counts: Counter[str], callers: Sequence[tuple[str, Allowance]]) -> Slot:
-    keys = tuple(key for key, _ in callers)
-    counts.update(keys)
-    return Slot(counts, keys)
+def _slot(counts: Counter[str], most: Mapping[str, int], code: str, what: str) -> Slot:
+    """A place more for each of the keys, which may have so many; 0 is no limit. Raises TooMany.
+
+    Without a pause from the look to the count: nobody comes in between.
+    """
+    for key, limit in most.items():
+        if 0 < limit <= counts[key]:
+            raise TooMany(
+                f"{limit} {what} already; wait until one has ended.",
+                code=code,
+                limit=(code.removeprefix("too_many_"), limit, 0, 0),
+                again_seconds=RUN_SECONDS,
+            )
+    counts.update(most.keys())
+    return Slot(counts, tuple(most))
 
 
 def _per_day(tokens: int) -> RateLimitItem:
