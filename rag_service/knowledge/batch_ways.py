@@ -12,7 +12,8 @@ import numpy as np
 from rag_service.knowledge import allocator, attention
 from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.int8_feed import fed_in_int8
-from rag_service.knowledge.packed_bert import NOT_PLAIN, PackedBert
+from rag_service.knowledge.packed_bert import PackedBert
+from rag_service.knowledge.plain_bert import NOT_PLAIN
 from rag_service.knowledge.sample_texts import UNSEEN, USUAL
 
 if TYPE_CHECKING:

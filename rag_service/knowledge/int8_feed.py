@@ -9,7 +9,8 @@ of the rest. Scales are fixed, so that a text has the same vector in whatever co
 import logging
 from typing import TYPE_CHECKING, Any
 
-from rag_service.knowledge.packed_bert import NOT_PLAIN, Feed, PackedBert
+from rag_service.knowledge.packed_bert import Feed, PackedBert
+from rag_service.knowledge.plain_bert import NOT_PLAIN
 from rag_service.knowledge.sample_texts import SEEN
 
 if TYPE_CHECKING:

@@ -44,15 +44,12 @@ class Lanes:
     padding, and a short text is not passed over while long ones keep coming.
     """
 
-    def __init__(
-        self, encode: Encode, *, batch: int, prepare: Callable[[], None], count: int, name: str = "lane"
-    ) -> None:
-        """`prepare` is called once in each lane's thread, before its first batch. Threads are called by `name`."""
+    def __init__(self, encode: Encode, *, batch: int, prepare: Callable[[], None], count: int) -> None:
+        """`prepare` is called once in each lane's thread, before its first batch."""
         self._encode = encode
         self._batch = batch
         self._prepare = prepare
         self._count = count
-        self._name = name
         self._by_length: list[_Waiting] = []
         self._by_age: deque[_Waiting] = deque()
         self._entered = 0
@@ -85,9 +82,7 @@ class Lanes:
         """Start the lanes with the first text: a process that only asks questions needs none."""
         while len(self._threads) < self._count:
             # A daemon: a batch under way must not hold up the end of the process.
-            thread = threading.Thread(
-                target=self._run, name=f"{self._name}-{len(self._threads)}", daemon=True
-            )
+            thread = threading.Thread(target=self._run, name=f"lane-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
 

@@ -14,7 +14,7 @@ import numpy as np
 import regex
 
 from rag_service.errors import ConfigurationError
-from rag_service.knowledge import batch_ways, packed_bert
+from rag_service.knowledge import batch_ways, question_ways
 from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.lanes import MOST_LANES, Lanes, cores
 
@@ -70,17 +70,14 @@ class LocalEmbedder:
         self._tokenizer.no_padding()
         self._unknown = str(getattr(self._model.tokenizer, "unk_token", None))
         count = min(cores(), MOST_LANES)
-        self._measuring = ThreadPoolExecutor(
-            1, thread_name_prefix="measuring", initializer=lambda: torch.set_num_threads(1)
-        )
+
+        def alone() -> None:
+            torch.set_num_threads(1)
+
+        self._measuring = ThreadPoolExecutor(1, thread_name_prefix="measuring", initializer=alone)
         self._warm = threading.Lock()
-        # Those that come while one is under way go together, for which each needs two thirds of the time.
-        self._questions = Lanes(
-            self._encode_questions,
-            batch=batch_ways.BATCH,
-            prepare=lambda: torch.set_num_threads(1),
-            count=max(1, count // 2),
-            name="question",
+        self._questions = ThreadPoolExecutor(
+            max(1, count // 2), thread_name_prefix="question", initializer=alone
         )
 
         def prepare() -> None:
@@ -130,28 +127,23 @@ class LocalEmbedder:
         return await self._lanes.encode(texts)
 
     async def embed_question(self, text: str) -> Vectors:
-        vector: Vectors = (await self._questions.encode([text]))[0]
-        return vector
+        return await asyncio.get_running_loop().run_in_executor(self._questions, self._encode_question, text)
 
     def _measured(self) -> batch_ways.Encode:
         with self._warm:
             return self.encode
 
-    def _encode_questions(self, texts: Sequence[str]) -> Vectors:
+    def _encode_question(self, text: str) -> Vectors:
         if "_way" in self.__dict__:
-            way = self._way
-        else:
-            # The first time sets the tokenizer up, which is not safe in two threads.
-            with self._warm:
-                way = self._way
-        if len(texts) > 1 and isinstance(way, packed_bert.PackedBert):
-            return way.encode(texts)
-        return np.stack([way(text) for text in texts])
+            return self._way(text)
+        # The first time sets the tokenizer up, which is not safe in two threads.
+        with self._warm:
+            return self._way(text)
 
     @cached_property
-    def _way(self) -> packed_bert.Encode:
-        """How a question is encoded: with no more than rounding between it and the library's vector."""
-        return packed_bert.fastest(
+    def _way(self) -> question_ways.Encode:
+        """How a question is encoded."""
+        return question_ways.fastest(
             self._model,
             lambda text: np.asarray(batch_ways.by_library(self._model, [text])[0], dtype=np.float32),
         )
