@@ -9,11 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag_service.chat.branches import NEWEST, Parent, parent_of, question_of
 from rag_service.chat.titles import first_title
-from rag_service.db.models import Channel, Conversation, KnowledgeBase, Message
+from rag_service.db.engine import Database
+from rag_service.db.models import Channel, Conversation, KnowledgeBase, StoredRun, new_id
 from rag_service.db.repositories.branches import Branches
 from rag_service.db.repositories.conversations import Conversations
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
-from rag_service.db.repositories.knowledge_bases import KnowledgeBases
+from rag_service.db.repositories.first_turns import enter_first_turn
+from rag_service.db.repositories.knowledge_bases import KnowledgeBases, look_up_asked
+from rag_service.db.repositories.runs import Runs
 from rag_service.errors import InvalidInput
 
 
@@ -56,18 +59,45 @@ class Ask:
 
 @dataclass(frozen=True)
 class Entered:
-    """A question as it is in the database, and the answer to come."""
+    """A question as it is in the database, the answer to come, and the run that is to make it."""
 
+    run_id: UUID
     knowledge_base: KnowledgeBase
-    conversation: Conversation
-    question: Message
-    answer: Message
+    conversation_id: UUID
+    answer_id: UUID
+    question: str
 
 
-async def enter(
-    session: AsyncSession, owner: str, ask: Ask, *, has_place: Callable[[KnowledgeBase], None]
+HasPlace = Callable[[KnowledgeBase], None]
+"""Called with the knowledge base of a first question once that is found."""
+
+
+async def enter_first(
+    database: Database, owner: str, ask: Ask, *, replica: str, has_place: HasPlace
 ) -> Entered:
-    """Enter what is asked; `has_place` is called with the knowledge base of a first question once that is found.
+    """Enter the first question of a conversation.
+
+    Raises:
+        NotFound: no such knowledge base.
+        DatabaseUnavailable
+    """
+    base = await look_up_asked(database, ask.knowledge_base)
+    has_place(base)
+    question = ask.question or ""
+    turn = await enter_first_turn(
+        database,
+        owner=owner,
+        knowledge_base_id=base.id,
+        title=first_title(question),
+        channel=ask.channel,
+        question=question,
+        replica=replica,
+    )
+    return Entered(turn.run_id, base, turn.conversation_id, turn.answer_id, question)
+
+
+async def enter(session: AsyncSession, owner: str, ask: Ask, *, replica: str, has_place: HasPlace) -> Entered:
+    """Enter what is asked, with all else that the transaction does.
 
     Raises:
         NotFound: no such knowledge base, or no such conversation of this owner's.
@@ -79,17 +109,28 @@ async def enter(
     branches = Branches(session, conversation)
     if ask.question is None:
         question = await question_of(branches, ask.regenerate_message_id)
-        return Entered(base, conversation, question, await conversations.add_answer(conversation, question))
-    parent = None if ask.is_first else await parent_of(branches, ask.parent_message_id)
-    question, answer = await conversations.add_turn(conversation, ask.question, parent)
-    return Entered(base, conversation, question, answer)
+        answer = await conversations.add_answer(conversation, question)
+    else:
+        parent = None if ask.is_first else await parent_of(branches, ask.parent_message_id)
+        question, answer = await conversations.add_turn(conversation, ask.question, parent)
+    run_id = new_id()
+    Runs(session).add(
+        StoredRun(
+            id=run_id,
+            owner=owner,
+            conversation_id=conversation.id,
+            message_id=answer.id,
+            replica=replica,
+        )
+    )
+    return Entered(run_id, base, conversation.id, answer.id, question.content)
 
 
 async def _place(
     conversations: Conversations,
     bases: KnowledgeBases,
     ask: Ask,
-    has_place: Callable[[KnowledgeBase], None],
+    has_place: HasPlace,
 ) -> tuple[KnowledgeBase, Conversation]:
     """The conversation that is gone on with, or begun, and its knowledge base."""
     if ask.conversation_id is None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from rag_service.auth.principal import Principal
-from rag_service.chat.asking import Ask, Entered, enter
+from rag_service.chat.asking import Ask, Entered, HasPlace, enter, enter_first
 from rag_service.chat.chains import Answering
 from rag_service.chat.errands import Errands
 from rag_service.chat.expansion import load_expansion
@@ -20,11 +20,10 @@ from rag_service.chat.titles import Titles
 from rag_service.chat.turn import Begun, Record, Turn
 from rag_service.chat.usage import Spend
 from rag_service.db.engine import Database
-from rag_service.db.models import KnowledgeBase, StoredRun, new_id
+from rag_service.db.models import KnowledgeBase
 from rag_service.db.repositories.conversations import Conversations
 from rag_service.db.repositories.idempotency import Answer, Once
 from rag_service.db.repositories.knowledge_bases import KnowledgeBases
-from rag_service.db.repositories.runs import Runs
 from rag_service.errors import InvalidInput, NotFound
 from rag_service.knowledge.embeddings import Embedder
 from rag_service.knowledge.retriever import Retriever
@@ -113,32 +112,30 @@ class ChatService:
             if ask.question is not None and ask.stands_alone:
                 searching = self._answering.search_ahead(ask.question, base, ask.filters)
 
-        run_id = new_id()
-        once = once or Once(principal.subject, None)
+        entered = await self._entered(
+            principal.subject, ask, once or Once(principal.subject, None), said, search
+        )
+        turn = self._turn(principal.subject, ask, entered, spend)
+        return await self.runs.start(entered.run_id, replace(turn, searching=searching))
+
+    async def _entered(self, owner: str, ask: Ask, once: Once, said: str, has_place: HasPlace) -> Entered:
+        replica = self.runs.replica
+        if ask.question is not None and ask.is_first and once.key is None:
+            return await enter_first(self._database, owner, ask, replica=replica, has_place=has_place)
         async with self._database.transaction() as session:
             await once.claim(session, said)
-            entered = await enter(session, principal.subject, ask, has_place=search)
-            Runs(session).add(
-                StoredRun(
-                    id=run_id,
-                    owner=principal.subject,
-                    conversation_id=entered.conversation.id,
-                    message_id=entered.answer.id,
-                    replica=self.runs.replica,
-                )
-            )
-            await once.keep(session, {"run_id": str(run_id), "message_id": str(entered.answer.id)})
-        turn = self._turn(principal.subject, ask, entered, spend)
-        return await self.runs.start(run_id, replace(turn, searching=searching))
+            entered = await enter(session, owner, ask, replica=replica, has_place=has_place)
+            await once.keep(session, {"run_id": str(entered.run_id), "message_id": str(entered.answer_id)})
+        return entered
 
     def _turn(self, owner: str, ask: Ask, entered: Entered, spend: Spend) -> Turn:
         base = entered.knowledge_base
         return Turn(
-            message_id=entered.answer.id,
-            conversation_id=entered.conversation.id,
+            message_id=entered.answer_id,
+            conversation_id=entered.conversation_id,
             knowledge_base_id=base.id,
             owner=owner,
-            question=entered.question.content,
+            question=entered.question,
             record=Record(),
             refusal_score=self._refusal_score if base.refusal_score is None else base.refusal_score,
             spend=spend,

@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncpg import Connection, PostgresConnectionError, PostgresError
 from asyncpg import InterfaceError as DriverInterfaceError
-from asyncpg.exceptions import InternalClientError, OperatorInterventionError
+from asyncpg.exceptions import DiskFullError, InternalClientError, OperatorInterventionError
 from sqlalchemy import URL, PoolProxiedConnection, event, make_url, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import (
@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from rag_service.db.plain import PlainQuery
+from rag_service.db.plain import PlainInsert, PlainQuery
 from rag_service.db.scoping import ScopedSession
 from rag_service.errors import ConfigurationError, DatabaseFull, DatabaseUnavailable
 
@@ -121,14 +121,11 @@ class Database:
                         "The connection to the database was lost; try again."
                     ) from error
                 if _sqlstate(error) == _DISK_FULL:
-                    raise DatabaseFull(
-                        "The disk of the database is full, and nothing of this was stored. Make room there (`df` tells "
-                        "where it lacks), then do it again."
-                    ) from error
+                    raise _disk_full() from error
                 raise
 
-    async def rows(self, query: PlainQuery, **values: Any) -> Sequence[Any]:
-        """The rows of a query that stands alone, each a tuple; as cheap as it can be.
+    async def rows(self, query: PlainQuery | PlainInsert, **values: Any) -> Sequence[Any]:
+        """The rows of a statement that stands alone, each a tuple; as cheap as it can be. It is done as a whole.
 
         Raises as `transaction` does.
         """
@@ -144,6 +141,8 @@ class Database:
                 raise DatabaseUnavailable("The database took too long; try again in a moment.") from error
             if isinstance(error, _LOST if connection is not None else _REFUSED):
                 raise DatabaseUnavailable(_why_not_connected(error)) from error
+            if isinstance(error, DiskFullError):
+                raise _disk_full() from error
             raise
         await greenlet_spawn(connection.close)
         return found
@@ -189,6 +188,13 @@ def _for_asyncpg(url: str) -> URL:
         ) from None
     query = {"ssl" if name == "sslmode" else name: value for name, value in parsed.query.items()}
     return parsed.set(drivername="postgresql+asyncpg", query=query)
+
+
+def _disk_full() -> DatabaseFull:
+    return DatabaseFull(
+        "The disk of the database is full, and nothing of this was stored. Make room there (`df` tells where it "
+        "lacks), then do it again."
+    )
 
 
 def _sqlstate(error: Exception) -> str:

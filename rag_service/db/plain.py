@@ -1,4 +1,4 @@
-"""Queries that every question makes, without what the ORM does around them.
+"""Statements that every question makes, without what the ORM does around them.
 
 A session, its objects and its bookkeeping take about a millisecond of Python for each query, five times what the query
 itself takes. Here the statement is compiled once, and its rows come as the driver gives them.
@@ -35,6 +35,17 @@ class PlainQuery:
         if acting is None or acting.scope is None:
             return self._open.with_values(values)
         return self._scoped.with_values({**values, _SCOPE: sorted(acting.scope)})
+
+
+class PlainInsert:
+    """The same of a statement that enters rows, and reads none that a scope could hide."""
+
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+        self._compiled = _Compiled(statement)
+
+    def for_caller(self, values: dict[str, Any]) -> tuple[str, Sequence[Any]]:
+        """The text and its values in order."""
+        return self._compiled.with_values(values)
 
 
 class _Compiled:

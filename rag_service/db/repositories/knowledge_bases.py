@@ -45,6 +45,27 @@ async def look_up(database: Database, which: UUID | str) -> KnowledgeBase | None
     return KnowledgeBase(**rows[0]) if rows else None
 
 
+async def look_up_asked(database: Database, slug: str | None) -> KnowledgeBase:
+    """As `KnowledgeBases.asked`, to be read alone. Raises DatabaseUnavailable too."""
+    which = _asked(slug)
+    found = await look_up(database, which)
+    if found is None:
+        raise _deleted() if isinstance(which, UUID) else no_such(which)
+    return found
+
+
+def _asked(slug: str | None) -> UUID | str:
+    """The id or slug of the knowledge base that is asked."""
+    acting = caller.get()
+    if slug is None and acting is not None and acting.scope is not None and len(acting.scope) == 1:
+        return next(iter(acting.scope))
+    return slug or "default"
+
+
+def _deleted() -> NotFound:
+    return NotFound("The knowledge base was deleted.", code="knowledge_base_not_found")
+
+
 class KnowledgeBases:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -66,16 +87,14 @@ class KnowledgeBases:
         Raises:
             NotFound: there is none.
         """
-        acting = caller.get()
-        if slug is None and acting is not None and acting.scope is not None and len(acting.scope) == 1:
-            return await self.get(*acting.scope)
-        return await self.by_slug(slug or "default")
+        which = _asked(slug)
+        return await (self.get(which) if isinstance(which, UUID) else self.by_slug(which))
 
     async def get(self, knowledge_base_id: UUID) -> KnowledgeBase:
         """Raises NotFound where there is none, or it was deleted."""
         found = await self._session.get(KnowledgeBase, knowledge_base_id)
         if found is None or found.deleted_at is not None:
-            raise NotFound("The knowledge base was deleted.", code="knowledge_base_not_found")
+            raise _deleted()
         return found
 
     async def create(
