@@ -37,12 +37,13 @@ _NEWEST = 0.2
 class Gate:
     """Lets at most `width` in at a time, in order: as many as do not make each other late.
 
-    What a passage waits for may be a core, the event loop, or a server far away. So it is not reckoned how many fit:
-    it is seen by what passages take beside others and alone.
-
     How long one would wait is known from the queue and from what a passage has taken lately; who would wait too long is
     refused at once, before they wait. A burst may wait a second. Once somebody had to be refused, or a queue stays
-    long, it is overload: until that has ended, only those are taken in who wait for moments.
+    long, it is overload: until that has ended, only those are taken in who wait for moments, and fewer at a time where
+    they only wait for each other inside. Those let in are then answered the sooner, and somewhat fewer in all.
+
+    What a passage waits for may be a core, the event loop, or a server far away. So it is not reckoned how many fit:
+    it is seen by what passages take beside others and alone.
     """
 
     def __init__(self, width: int) -> None:
@@ -88,13 +89,17 @@ class Gate:
         place = self._inside + ahead - self._width + 1
         if place <= 0:
             return
-        now = time.monotonic()
-        stays_long = self._long_since is not None and now - self._long_since > BURST_SECONDS
-        is_overload = stays_long or now - self._refused_at < OVERLOAD_SECONDS
-        # One may always wait: a place that becomes free is not to stay empty.
-        patience = min(BURST_SECONDS, max(QUEUE_SECONDS, self._expected(1))) if is_overload else BURST_SECONDS
+        patience = BURST_SECONDS
+        if self._is_overload():
+            # One may always wait: a place that becomes free is not to stay empty.
+            patience = min(patience, max(QUEUE_SECONDS, self._expected(1)))
         if self._expected(place) > patience:
             raise self._refusal()
+
+    def _is_overload(self) -> bool:
+        now = time.monotonic()
+        stays_long = self._long_since is not None and now - self._long_since > BURST_SECONDS
+        return stays_long or now - self._refused_at < OVERLOAD_SECONDS
 
     async def _turn(self) -> None:
         turn = asyncio.get_running_loop().create_future()
@@ -131,7 +136,9 @@ class Gate:
         self._taken += _NEWEST * (seconds - self._taken)
         if self._crowded_at < since:
             self._alone = seconds if self._alone is None else self._alone + _NEWEST * (seconds - self._alone)
-        if self._alone is not None:
+        if not self._is_overload():
+            self._fit = float(self._most)
+        elif self._alone is not None:
             most = max(STRETCH, 1 + GAIN * (self._width - 1)) * self._alone
             step = -_NARROWER if self._taken > most else _WIDER
             self._fit = min(self._most, max(1.0, self._fit + step))
