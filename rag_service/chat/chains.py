@@ -212,11 +212,13 @@ class Answering:
 
     async def _surrounded(self, turn: Turn) -> list[Source]:
         """The sources of the turn, and for a model what stands next to them, as far as there is room."""
-        sources = await asyncio.to_thread(self._sources, turn.found.hits)
-        if self.model is None or not sources:
-            return sources
+        counting = asyncio.to_thread(self._sources, turn.found.hits)
+        if self.model is None or not turn.found.hits:
+            return await counting
         before = time.perf_counter()
-        near = await self.retriever.neighbours(turn.knowledge_base_id, turn.found.hits[: len(sources)])
+        # Also of hits that there may be no room for.
+        finding = self.retriever.neighbours(turn.knowledge_base_id, turn.found.hits)
+        sources, near = await asyncio.gather(counting, finding)
         turn.record.timings["neighbours"] = 1000 * (time.perf_counter() - before)
         return surroundings.widened(
             sources,

@@ -22,10 +22,10 @@ from rag_service.knowledge.model_check import check_can_ask, check_model
 from rag_service.knowledge.neighbours import Neighbour, neighbours
 from rag_service.knowledge.pairs import pairs_of
 from rag_service.knowledge.reranking import Reranker
-from rag_service.knowledge.searching import Asked, ByWords, Search, at_first
+from rag_service.knowledge.searching import Asked, ByVectors, ByWords, Near, Search, at_first
 from rag_service.knowledge.selection import Hit, spread
 from rag_service.knowledge.terms import terms, terms_in
-from rag_service.knowledge.vectors import VectorIndex
+from rag_service.knowledge.vectors import VectorIndex, collection_name
 
 REMEMBERED = 2000
 """Vectors of questions that are kept: the next turn of a conversation needs those of the turns before it."""
@@ -104,23 +104,27 @@ class Retriever:
             DatabaseUnavailable, EmbeddingModelMismatch
         """
         started = time.perf_counter()
-        before = history[-follow_ups.QUESTIONS :]
+        before, fingerprint = history[-follow_ups.QUESTIONS :], self._embedder.fingerprint
         embedding = asyncio.create_task(self._embedded(question, before))
+        nearest: asyncio.Task[Near] | None = None
         try:
             words = await self._words(question, before, knowledge_base_id, knowledge_base)
-            by_words = ByWords(
-                self._database, self._lexical, self._embedder.fingerprint, knowledge_base_id, words.lent
-            )
+            by_words = ByWords(self._database, self._lexical, fingerprint, knowledge_base_id, words.lent)
+            by_vectors = ByVectors(self._vectors, collection_name(knowledge_base_id, fingerprint))
+            completing = asyncio.ensure_future(_complete(self._asked_of(question, words), embedding, words))
+            # As soon as the vector is there, whatever the words are at.
+            nearest = asyncio.create_task(_nearest(completing, by_vectors, at_first(limit)))
             first = await by_words.told(at_first(limit))
-            vector = await embedding
+            asked = await completing
+            # With what the words find meanwhile.
+            timings = {"embed": 1000 * (time.perf_counter() - started), "search": 0.0, "read_back": 0.0}
+            most = self._reranker.most if self._reranker else 0
+            search = Search(self._database, by_vectors, by_words, nearest, first, asked, timings, most)
+            kept, folded = await search.best(limit, filters)
         finally:
             embedding.cancel()
-        # With what the words find meanwhile.
-        timings = {"embed": 1000 * (time.perf_counter() - started), "search": 0.0, "read_back": 0.0}
-        asked = self._asked_of(question, vector, words)
-        most = self._reranker.most if self._reranker else 0
-        search = Search(self._database, self._vectors, by_words, first, asked, timings, most)
-        kept, folded = await search.best(limit, filters)
+            if nearest is not None:
+                nearest.cancel()
         chosen, cut = spread(await self._ranked(question, kept, limit, timings), limit)
         return Retrieval(
             chosen,
@@ -150,13 +154,10 @@ class Retriever:
         """What stands next to the hits in their sections, the most useful first. Raises DatabaseUnavailable."""
         return await neighbours(self._database, knowledge_base_id, hits)
 
-    def _asked_of(self, question: str, vector: Vectors | EmbedderUnavailable, words: "_Words") -> Asked:
+    def _asked_of(self, question: str, words: "_Words") -> Asked:
+        """What is asked but for its vector."""
         possible = most_possible(words.lent, words.chunks, words.frequencies)
-        pieces = self._embedder.pieces_a_letter(question)
-        if isinstance(vector, EmbedderUnavailable):
-            return Asked(words.lent, possible, None, pieces, vector, pairs_of(question))
-        lent = follow_ups.lent_vector(vector[-1], vector[:-1], words.need)
-        return Asked(words.lent, possible, lent, pieces, None, pairs_of(question))
+        return Asked(words.lent, possible, pairs_of(question), self._embedder.pieces_a_letter(question))
 
     async def _embedded(self, question: str, before: Sequence[str]) -> Vectors | EmbedderUnavailable:
         """Vectors of the earlier questions and, last, of this one; the error where there are to be none."""
@@ -208,6 +209,25 @@ class Retriever:
             chunks, frequencies = await self._lexical.frequencies(knowledge_base_id, sorted(every))
         need = follow_ups.need(own, chunks, frequencies)
         return _Words(follow_ups.lent_terms(own, earlier, need), need, chunks, frequencies, cut)
+
+
+async def _complete(
+    asked: Asked, embedding: "asyncio.Task[Vectors | EmbedderUnavailable]", words: "_Words"
+) -> Asked:
+    """What is asked with its vector, or why it has none."""
+    vector = await embedding
+    if isinstance(vector, EmbedderUnavailable):
+        return replace(asked, failure=vector)
+    return replace(asked, vector=follow_ups.lent_vector(vector[-1], vector[:-1], words.need))
+
+
+async def _nearest(completing: "asyncio.Task[Asked]", vectors: ByVectors, wanted: int) -> Near:
+    """Nothing where there is to be no vector: whoever waits for what is asked is told why."""
+    try:
+        asked = await asyncio.shield(completing)
+    except EmbedderUnavailable:
+        return []
+    return await vectors.near(asked.vector, wanted)
 
 
 @dataclass(frozen=True)

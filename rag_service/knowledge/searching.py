@@ -18,7 +18,7 @@ from rag_service.knowledge.fusion import CANDIDATES, ENOUGH, agreement_weight, d
 from rag_service.knowledge.lexical import LexicalIndex
 from rag_service.knowledge.pairs import bonus
 from rag_service.knowledge.selection import Hit, distinct
-from rag_service.knowledge.vectors import VectorIndex, collection_name
+from rag_service.knowledge.vectors import VectorIndex
 
 OVERFETCH = (3, 15)
 """How many times the wanted number is asked of each index, step by step: what is stale, or not of a document that the
@@ -36,19 +36,21 @@ its index to disk, in the midst of a large ingestion. What the words found is we
 
 logger = logging.getLogger(__name__)
 Scored = list[tuple[UUID, float]]
+Near = Scored | VectorIndexUnavailable
+"""What the vectors find, best first, or why they find nothing."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the indexes are asked: terms with weights, the most BM25 they can reach, the vector or why there is none."""
+    """What the indexes are asked: terms with weights, the most BM25 they can reach, neighbouring words of the question,
+    how finely the embedder cuts it (`dense_weight`); its vector or why there is none."""
 
     terms: Mapping[str, float]
     possible: float
-    vector: Vectors | None
+    pairs: frozenset[tuple[str, str]]
     pieces: float | None
-    failure: EmbedderUnavailable | None
-    pairs: frozenset[tuple[str, str]] = frozenset()
-    """Neighbouring words of the question."""
+    vector: Vectors | None = None
+    failure: EmbedderUnavailable | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,23 @@ class ByWords:
 
 
 @dataclass(frozen=True)
+class ByVectors:
+    """The half of a search that waits for the vector of the question."""
+
+    index: VectorIndex
+    collection: str
+
+    async def near(self, vector: Vectors | None, wanted: int) -> Near:
+        """Nothing where there is no vector."""
+        if vector is None:
+            return []
+        try:
+            return await self.index.search(self.collection, vector, wanted)
+        except VectorIndexUnavailable as error:
+            return error
+
+
+@dataclass(frozen=True)
 class Found:
     """What the vectors found, what the words found, and the similarity of these, as far as it is known."""
 
@@ -119,12 +138,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Search:
-    """The hits of one question; what each part takes is added to `timings`. `first` is what the words find
-    (`at_first`), known before."""
+    """The hits of one question; what each part takes is added to `timings`. `first_near` and `first` are what the
+    vectors and the words find (`at_first`): the one is being asked for, the other known."""
 
     database: Database
-    vectors: VectorIndex
+    vectors: ByVectors
     words: ByWords
+    first_near: "asyncio.Task[Near]"
     first: Told
     asked: Asked
     timings: dict[str, float]
@@ -139,7 +159,7 @@ class Search:
             if within:
                 found = await self._found_within(wanted, filters)
             else:
-                found = await self._found(wanted, first=self.first if wanted == at_first(limit) else None)
+                found = await self._found(wanted, is_first=wanted == at_first(limit))
             kept, folded = await self._readable(found, limit, filters)
             if len(kept) >= limit or max(len(found.near), len(found.told)) < wanted:
                 break  # enough, or all that there is
@@ -191,13 +211,17 @@ class Search:
         words: int | None = None,
         documents: Sequence[UUID] | None = None,
         filters: Filters = NO_FILTERS,
-        first: Told | None = None,
+        is_first: bool = False,
     ) -> Found:
-        """What the vectors find, and what the words find, `words` of these where given, unless it is known."""
+        """What the vectors find, and what the words find, `words` of these where given."""
         before = time.perf_counter()
-        asking = asyncio.create_task(self._near(wanted))
+        asking = self.first_near
+        if not is_first:
+            asking = asyncio.create_task(self.vectors.near(self.asked.vector, wanted))
         try:
-            by_words = first or await self.words.told(words or wanted, documents, filters=filters)
+            by_words = self.first
+            if not is_first:
+                by_words = await self.words.told(words or wanted, documents, filters=filters)
             told, cosines = by_words.scored, self._cosines(by_words.stored)
             await asyncio.wait([asking], timeout=LATE_SECONDS if told else None)
             near = await asking if asking.done() else []
@@ -254,15 +278,6 @@ class Search:
         if self.asked.pieces is None:
             return agreement_weight(near, told)
         return dense_weight(self.asked.pieces)
-
-    async def _near(self, wanted: int) -> Scored | VectorIndexUnavailable:
-        if self.asked.vector is None:
-            return []
-        collection = collection_name(self.knowledge_base_id, self.fingerprint)
-        try:
-            return await self.vectors.search(collection, self.asked.vector, wanted)
-        except VectorIndexUnavailable as error:
-            return error
 
     def _cosines(self, stored: Stored) -> dict[UUID, float]:
         """Of chunks, by the vectors that PostgreSQL keeps."""
