@@ -4,8 +4,8 @@ That client checks and copies all that goes through it, and its HTTP library doe
 for each question, against 0.3 ms here.
 """
 
-from urllib.parse import quote
-from urllib.request import getproxies
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 from uuid import UUID
 
 import aiohttp
@@ -23,8 +23,8 @@ class ChromaWire:
         """`base` is scheme, host and port. To be made where a loop runs; connects to nothing yet."""
         self._base = base
         self._session = aiohttp.ClientSession(
-            # To look for a proxy costs as much as the rest, and there is none for most.
-            trust_env=bool(getproxies()),
+            # To look for a proxy, and for a password for it, takes two threads for each request.
+            trust_env=_is_behind_proxy(base),
             timeout=aiohttp.ClientTimeout(total=None),  # the caller's limit covers connecting too
         )
 
@@ -52,3 +52,8 @@ class ChromaWire:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+def _is_behind_proxy(base: str) -> bool:
+    address = urlsplit(base)
+    return address.scheme in getproxies() and not proxy_bypass(address.netloc)

@@ -18,10 +18,12 @@ def pairs_of(question: str) -> frozenset[tuple[str, str]]:
 
 def bonus(pairs: frozenset[tuple[str, str]], title: str, text: str) -> float:
     """What a passage gets for those of a question's pairs that it or its title holds, 0 to `WEIGHT`."""
-    named, own = words(title), said(text)
-    held = own.different.union(named)
-    # Most pairs have a word that the passage lacks.
-    possible = {pair for pair in pairs if held.issuperset(pair)}
-    if not possible:
-        return 0.0
-    return WEIGHT * len(possible.intersection(pairwise([*named, *own.order]))) / len(pairs)
+    named, own = said(title), said(text)
+    here, there = own.different, named.different
+    line = named.line[:-1] + own.line
+    held = 0
+    for one, next_one in pairs:
+        # Most pairs have a word that the passage lacks.
+        if (one in here or one in there) and (next_one in here or next_one in there):
+            held += f" {one} {next_one} " in line
+    return WEIGHT * held / len(pairs) if held else 0.0

@@ -13,17 +13,19 @@ REMEMBERED = 2048
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The words of a text in order, and each of them once."""
+    """The words of a text: each of them once, and all in order as a line, with a blank before and behind each."""
 
-    order: tuple[str, ...]
     different: frozenset[str]
+    line: str
+    total: int
 
     def counts(self) -> Counter[str]:
-        return Counter(self.order)
+        return Counter(self.line.split())
 
 
 @lru_cache(maxsize=REMEMBERED)
 def said(text: str) -> Said:
     """What a text says."""
-    order = tuple(map(sys.intern, words(text)))  # the same words stand in most texts: each is kept once
-    return Said(order, frozenset(order))
+    order = words(text)
+    # The same words stand in most texts: each is kept once.
+    return Said(frozenset(map(sys.intern, order)), f" {' '.join(order)} ", len(order))

@@ -54,10 +54,10 @@ def distinct(hits: Sequence[Hit]) -> tuple[list[Hit], list[Hit]]:
 
 
 def _same(one: Said, other: Said) -> bool:
-    total, others = len(one.order), len(other.order)
-    least = SAME * max(total, others)
-    if min(total, others) < least:
+    total, others = one.total, other.total
+    if total < SAME * others or others < SAME * total:
         return False
+    least = SAME * max(total, others)
     # Cheap to tell of nearly all pairs: each word that the other lacks is missing at least once.
     lacking = len(one.different) - len(one.different & other.different)
     if total - lacking < least:
