@@ -88,7 +88,7 @@ async def _until_computed(run: Run, passage: Passage, *, by_model: bool) -> None
 
 def tokens_spent(run: Run) -> int:
     """What a turn has used of models; of one that failed in mid-answer, estimated by what was sent and said."""
-    events = [event for _, event in run.events]
+    events = run.events
     if events and isinstance(events[-1], Done):
         return int(events[-1].usage.get("total_tokens", 0))
     said = "".join(event.text for event in events if isinstance(event, Delta))

@@ -75,7 +75,7 @@ class Journal:
 def unwritten(run: Run, end: Done | Failed | None = None) -> Batch:
     """The events of a run that PostgreSQL does not have: all but the end, or with it where that is about to be saved
     in the same transaction."""
-    told: list[Event] = [event for _, event in run.events[run.stored :] if not isinstance(event, TERMINAL)]
+    told: list[Event] = [event for event in run.events[run.stored :] if not isinstance(event, TERMINAL)]
     if end is not None:
         told.append(end)
     return Batch(run.id, run.stored + 1, run.stored + len(told), to_json(told))

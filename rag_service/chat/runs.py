@@ -34,7 +34,9 @@ class Run:
         self.id = run_id
         self.conversation_id = conversation_id
         self.message_id = message_id
-        self.events: list[tuple[int, Event]] = []
+        self.events: list[Event] = []
+        self._numbers: dict[int, int] = {}
+        """Of those events that are not numbered by their place: an open stream has thousands that are."""
         self.stored = 0
         """How many of the events PostgreSQL has."""
         self.task: asyncio.Task[None] | None = None
@@ -52,15 +54,17 @@ class Run:
     @property
     def last(self) -> int:
         """The number of the last event that was told; 0 where none was."""
-        return self.events[-1][0] if self.events else 0
+        return self._number(len(self.events) - 1) if self.events else 0
 
     @property
     def has_ended(self) -> bool:
-        return bool(self.events) and isinstance(self.events[-1][1], TERMINAL)
+        return bool(self.events) and isinstance(self.events[-1], TERMINAL)
 
     def publish(self, event: Event, number: int | None = None) -> None:
         """Tell an event, under the next number unless another, higher one is given."""
-        self.events.append((number or len(self.events) + 1, event))
+        if number is not None and number != len(self.events) + 1:
+            self._numbers[len(self.events)] = number
+        self.events.append(event)
         if self.has_ended:
             self._wait_no_more()
         self._wake()
@@ -111,7 +115,8 @@ class Run:
         at = 0
         while True:
             # Where the run is made elsewhere, those that the reader has seen may come late too.
-            batch = [told for told in self.events[at:] if told[0] > after]
+            told = ((self._number(place), self.events[place]) for place in range(at, len(self.events)))
+            batch = [(number, event) for number, event in told if number > after]
             at = len(self.events)
             if batch:
                 yield batch
@@ -125,6 +130,9 @@ class Run:
                     await changed.wait()
             except TimeoutError:
                 yield []
+
+    def _number(self, place: int) -> int:
+        return self._numbers.get(place, place + 1)
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
