@@ -14,6 +14,7 @@ from rag_service.db.models import KnowledgeBase
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.errors import EmbedderUnavailable
 from rag_service.knowledge import follow_ups
+from rag_service.knowledge.at_hand import VectorsAtHand
 from rag_service.knowledge.coverage import Frequencies, Terms
 from rag_service.knowledge.embeddings import Embedder, Vectors
 from rag_service.knowledge.fusion import ENOUGH, most_possible
@@ -78,6 +79,7 @@ class Retriever:
         self._embedder = embedder
         self._lexical = lexical
         self._reranker = reranker
+        self._at_hand = VectorsAtHand(database)
         self._asked: OrderedDict[str, asyncio.Future[Vectors]] = OrderedDict()
 
     def expect(self, question: str) -> None:
@@ -119,7 +121,9 @@ class Retriever:
             # With what the words find meanwhile.
             timings = {"embed": 1000 * (time.perf_counter() - started), "search": 0.0, "read_back": 0.0}
             most = self._reranker.most if self._reranker else 0
-            search = Search(self._database, by_vectors, by_words, nearest, first, asked, timings, most)
+            search = Search(
+                self._database, by_vectors, by_words, self._at_hand, nearest, first, asked, timings, most
+            )
             kept, folded = await search.best(limit, filters)
         finally:
             embedding.cancel()

@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from heapq import nlargest
 from uuid import UUID
 
 from rag_service.db.engine import Database
@@ -13,6 +12,7 @@ from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.db.repositories.read_back import NONE_STORED, ReadBack, Stored
 from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
 from rag_service.knowledge import follow_ups
+from rag_service.knowledge.at_hand import VectorsAtHand
 from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.fusion import CANDIDATES, ENOUGH, agreement_weight, dense_weight, fuse
 from rag_service.knowledge.lexical import LexicalIndex
@@ -23,8 +23,9 @@ from rag_service.knowledge.vectors import VectorIndex
 OVERFETCH = (3, 15)
 """How many times the wanted number is asked of each index, step by step: what is stale, or not of a document that the
 filters name, falls out when it is read back."""
-FEW = 2000
-"""So many chunks that filters leave are compared one by one, by the vectors that PostgreSQL keeps, in some 10 ms."""
+FEW = 8000
+"""So many chunks that filters leave are compared one by one, by the vectors that PostgreSQL keeps. The first question
+under these filters waits for them to be read, some 8 ms for each 1,000; to look widely takes about 70 for each."""
 NAMED = 1000
 """So many documents that filters leave are named to the words' index: of more, it is asked as widely as the other."""
 WIDE = 1000
@@ -93,8 +94,19 @@ class ByWords:
         filters: Filters = NO_FILTERS,
     ) -> Told:
         """With `filters`, of the `WIDE` best those that pass them. Raises DatabaseUnavailable."""
+        scored = await self.scored(wanted, documents, filters=filters)
+        # Also of those that the vectors will find: to wait for that takes longer than to ask.
+        ids = [chunk_id for chunk_id, _ in scored]
+        return Told(
+            scored, await ReadBack(self.database).vectors(self.fingerprint, ids) if ids else NONE_STORED
+        )
+
+    async def scored(
+        self, wanted: int, documents: Sequence[UUID] | None = None, *, filters: Filters = NO_FILTERS
+    ) -> Scored:
+        """The same without the vectors."""
         if self.lexical is None:
-            return Told([])
+            return []
         asked = follow_ups.repeated(self.terms)
         many = WIDE if filters else wanted
         found = await self.lexical.search(self.knowledge_base_id, asked, many, documents=documents)
@@ -102,12 +114,7 @@ class ByWords:
             ids = [chunk_id for chunk_id, _ in found]
             passing = await ReadBack(self.database).passing(self.knowledge_base_id, ids, filters)
             found = [one for one in found if one[0] in passing][:wanted]
-        scored = [(chunk_id, score / follow_ups.STEP) for chunk_id, score in found]
-        # Also of those that the vectors will find: to wait for that takes longer than to ask.
-        ids = [chunk_id for chunk_id, _ in scored]
-        return Told(
-            scored, await ReadBack(self.database).vectors(self.fingerprint, ids) if ids else NONE_STORED
-        )
+        return [(chunk_id, score / follow_ups.STEP) for chunk_id, score in found]
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,7 @@ class Search:
     database: Database
     vectors: ByVectors
     words: ByWords
+    at_hand: VectorsAtHand
     first_near: "asyncio.Task[Near]"
     first: Told
     asked: Asked
@@ -181,15 +189,16 @@ class Search:
         names = [document.id for document in documents]
         if sum(document.chunks for document in documents) > FEW:
             return await self._found_widely(wanted, filters, names)
-        versions = [document.version_id for document in documents]
-        cosines = self._cosines(await stored.vectors_of(self.fingerprint, versions))
-        before = self._took("filter", before)
-        told = (await self.words.told(wanted, names)).scored
+        chunks, told = await asyncio.gather(
+            self.at_hand.of(self.fingerprint, documents), self.words.scored(wanted, names)
+        )
         self._took("search", before)
-        if self.asked.failure is not None and not told:
-            raise self.asked.failure
-        near = nlargest(wanted, cosines.items(), key=lambda item: item[1])
-        return Found(near, told, cosines)
+        if self.asked.vector is None:
+            if self.asked.failure is not None and not told:
+                raise self.asked.failure
+            return Found([], told, {})
+        compared = chunks.compared(self.asked.vector)
+        return Found(compared.nearest(wanted), told, compared.of(chunk_id for chunk_id, _ in told))
 
     async def _found_widely(
         self, wanted: int, filters: Filters, documents: Sequence[UUID] | None = None
