@@ -48,5 +48,5 @@ class Limits(BaseModel):
     )
     max_searches: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description="questions that one api process searches for at the same time; unset means two a core",
+        description="questions that one api process searches for at the same time; unset means four a core",
     )
