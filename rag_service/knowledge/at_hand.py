@@ -15,7 +15,7 @@ from rag_service.knowledge.embeddings import Vectors
 MOST_BYTES = 64_000_000
 """Of all vectors that are kept; those of the documents that were asked last."""
 
-_Key = tuple[str, tuple[UUID, ...]]
+_Key = tuple[str, frozenset[UUID]]
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class VectorsAtHand:
 
     async def of(self, model: str, documents: Sequence[MatchingDocument]) -> Together:
         """All that are known of the documents' active versions. Raises DatabaseUnavailable."""
-        versions = tuple(sorted(document.version_id for document in documents))
+        versions = frozenset(document.version_id for document in documents)
         found = self._kept.get((model, versions))
         if found is None:
-            found = Together.of(await ReadBack(self._database).vectors_of(model, versions))
+            found = Together.of(await ReadBack(self._database).vectors_of(model, list(versions)))
             # Those that are not stored yet may be so for the next question.
             if len(found.ids) == sum(document.chunks for document in documents):
                 self._keep((model, versions), found)

@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -23,10 +25,13 @@ from rag_service.knowledge.model_check import check_can_ask, check_model
 from rag_service.knowledge.neighbours import Neighbour, neighbours
 from rag_service.knowledge.pairs import pairs_of
 from rag_service.knowledge.reranking import Reranker
-from rag_service.knowledge.searching import Asked, ByVectors, ByWords, Near, Search, at_first
+from rag_service.knowledge.searching import Asked, Search, at_first, most_within
 from rag_service.knowledge.selection import Hit, spread
+from rag_service.knowledge.sides import ByVectors, ByWords, Filtered, Near, Told, Within
 from rag_service.knowledge.terms import terms, terms_in
 from rag_service.knowledge.vectors import VectorIndex, collection_name
+
+T = TypeVar("T")
 
 REMEMBERED = 2000
 """Vectors of questions that are kept: the next turn of a conversation needs those of the turns before it."""
@@ -107,28 +112,26 @@ class Retriever:
         """
         started = time.perf_counter()
         before, fingerprint = history[-follow_ups.QUESTIONS :], self._embedder.fingerprint
-        embedding = asyncio.create_task(self._embedded(question, before))
-        nearest: asyncio.Task[Near] | None = None
-        try:
+        with _Tasks() as tasks:
+            embedding = tasks.begin(self._embedded(question, before))
             words = await self._words(question, before, knowledge_base_id, knowledge_base)
+            completing = tasks.begin(_complete(self._asked_of(question, words), embedding, words))
             by_words = ByWords(self._database, self._lexical, fingerprint, knowledge_base_id, words.lent)
+            filtered = Filtered(self._database, by_words, self._at_hand, filters)
             by_vectors = ByVectors(self._vectors, collection_name(knowledge_base_id, fingerprint))
-            completing = asyncio.ensure_future(_complete(self._asked_of(question, words), embedding, words))
-            # As soon as the vector is there, whatever the words are at.
-            nearest = asyncio.create_task(_nearest(completing, by_vectors, at_first(limit)))
-            first = await by_words.told(at_first(limit))
+            first: Within | tuple[Told, asyncio.Task[Near]] | None = None
+            if filters:
+                first = await filtered.few(most_within(limit))
+            if first is None:
+                # As soon as the vector is there, whatever the words are at.
+                nearest = tasks.begin(_nearest(completing, by_vectors, at_first(limit)))
+                first = await by_words.told(at_first(limit)), nearest
             asked = await completing
-            # With what the words find meanwhile.
+            # With what is found meanwhile.
             timings = {"embed": 1000 * (time.perf_counter() - started), "search": 0.0, "read_back": 0.0}
             most = self._reranker.most if self._reranker else 0
-            search = Search(
-                self._database, by_vectors, by_words, self._at_hand, nearest, first, asked, timings, most
-            )
-            kept, folded = await search.best(limit, filters)
-        finally:
-            embedding.cancel()
-            if nearest is not None:
-                nearest.cancel()
+            search = Search(self._database, by_vectors, filtered, first, asked, timings, most)
+            kept, folded = await search.best(limit)
         chosen, cut = spread(await self._ranked(question, kept, limit, timings), limit)
         return Retrieval(
             chosen,
@@ -213,6 +216,28 @@ class Retriever:
             chunks, frequencies = await self._lexical.frequencies(knowledge_base_id, sorted(every))
         need = follow_ups.need(own, chunks, frequencies)
         return _Words(follow_ups.lent_terms(own, earlier, need), need, chunks, frequencies, cut)
+
+
+class _Tasks:
+    """Tasks that end with the block. The error of one that nobody waited for is nobody's."""
+
+    def __init__(self) -> None:
+        self._begun: list[asyncio.Task[Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._begun:
+            task.cancel()
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._begun.append(task)
+        return task
 
 
 async def _complete(

@@ -9,36 +9,22 @@ from uuid import UUID
 
 from rag_service.db.engine import Database
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
-from rag_service.db.repositories.read_back import NONE_STORED, ReadBack, Stored
+from rag_service.db.repositories.read_back import ReadBack, Stored
 from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
-from rag_service.knowledge import follow_ups
-from rag_service.knowledge.at_hand import VectorsAtHand
 from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.fusion import CANDIDATES, ENOUGH, agreement_weight, dense_weight, fuse
-from rag_service.knowledge.lexical import LexicalIndex
 from rag_service.knowledge.pairs import bonus
 from rag_service.knowledge.selection import Hit, distinct
-from rag_service.knowledge.vectors import VectorIndex
+from rag_service.knowledge.sides import NAMED, WIDE, ByVectors, ByWords, Filtered, Near, Scored, Told, Within
 
 OVERFETCH = (3, 15)
 """How many times the wanted number is asked of each index, step by step: what is stale, or not of a document that the
 filters name, falls out when it is read back."""
-FEW = 8000
-"""So many chunks that filters leave are compared one by one, by the vectors that PostgreSQL keeps. The first question
-under these filters waits for them to be read, some 8 ms for each 1,000; to look widely takes about 70 for each."""
-NAMED = 1000
-"""So many documents that filters leave are named to the words' index: of more, it is asked as widely as the other."""
-WIDE = 1000
-"""Of more than `FEW`, so many of the nearest of all chunks are looked through for those that pass. So many are also
-asked for in the end where all that was found says the same: copies of one document are not to hide the others."""
 LATE_SECONDS = 0.6
 """How long the vectors are waited for where words have found something: Chroma stands still for seconds while it writes
 its index to disk, in the midst of a large ingestion. What the words found is weighed by its vectors all the same."""
 
 logger = logging.getLogger(__name__)
-Scored = list[tuple[UUID, float]]
-Near = Scored | VectorIndexUnavailable
-"""What the vectors find, best first, or why they find nothing."""
 
 
 @dataclass(frozen=True)
@@ -54,84 +40,23 @@ class Asked:
     failure: EmbedderUnavailable | None = None
 
 
-@dataclass(frozen=True)
-class Told:
-    """What the words find, best first, and the stored vectors of it, as far as there are any."""
-
-    scored: Scored
-    stored: Stored = NONE_STORED
-
-
 def at_first(limit: int) -> int:
     """How many each index is asked for to begin with, where `limit` hits are wanted."""
     return max(CANDIDATES, limit * OVERFETCH[0])
+
+
+def most_within(limit: int) -> int:
+    """How many are found to begin with of the few chunks that pass the filters."""
+    return max(CANDIDATES, limit)
 
 
 def _steps(limit: int, *, is_filtered: bool) -> list[tuple[int, bool]]:
     """How many the indexes are asked for, and whether only of what passes the filters, until there are enough."""
     if is_filtered:
         # They may be narrower than the index can be asked widely: then the other way round.
-        return [(at_first(limit), False), (max(CANDIDATES, limit), True), (WIDE, True)]
+        return [(at_first(limit), False), (most_within(limit), True), (WIDE, True)]
     wider = max(CANDIDATES, limit * OVERFETCH[1])
     return [(at_first(limit), False), (wider, False), (max(WIDE, wider), False)]
-
-
-@dataclass(frozen=True)
-class ByWords:
-    """The half of a search that needs no vector of the question, and can be done while that is made."""
-
-    database: Database
-    lexical: LexicalIndex | None
-    fingerprint: str
-    knowledge_base_id: UUID
-    terms: Mapping[str, float]
-
-    async def told(
-        self,
-        wanted: int,
-        documents: Sequence[UUID] | None = None,
-        *,
-        filters: Filters = NO_FILTERS,
-    ) -> Told:
-        """With `filters`, of the `WIDE` best those that pass them. Raises DatabaseUnavailable."""
-        scored = await self.scored(wanted, documents, filters=filters)
-        # Also of those that the vectors will find: to wait for that takes longer than to ask.
-        ids = [chunk_id for chunk_id, _ in scored]
-        return Told(
-            scored, await ReadBack(self.database).vectors(self.fingerprint, ids) if ids else NONE_STORED
-        )
-
-    async def scored(
-        self, wanted: int, documents: Sequence[UUID] | None = None, *, filters: Filters = NO_FILTERS
-    ) -> Scored:
-        """The same without the vectors."""
-        if self.lexical is None:
-            return []
-        asked = follow_ups.repeated(self.terms)
-        many = WIDE if filters else wanted
-        found = await self.lexical.search(self.knowledge_base_id, asked, many, documents=documents)
-        if filters:
-            ids = [chunk_id for chunk_id, _ in found]
-            passing = await ReadBack(self.database).passing(self.knowledge_base_id, ids, filters)
-            found = [one for one in found if one[0] in passing][:wanted]
-        return [(chunk_id, score / follow_ups.STEP) for chunk_id, score in found]
-
-
-@dataclass(frozen=True)
-class ByVectors:
-    """The half of a search that waits for the vector of the question."""
-
-    index: VectorIndex
-    collection: str
-
-    async def near(self, vector: Vectors | None, wanted: int) -> Near:
-        """Nothing where there is no vector."""
-        if vector is None:
-            return []
-        try:
-            return await self.index.search(self.collection, vector, wanted)
-        except VectorIndexUnavailable as error:
-            return error
 
 
 @dataclass(frozen=True)
@@ -145,71 +70,71 @@ class Found:
 
 @dataclass(frozen=True)
 class Search:
-    """The hits of one question; what each part takes is added to `timings`. `first_near` and `first` are what the
-    vectors and the words find (`at_first`): the one is being asked for, the other known."""
+    """The hits of one question; what each part takes is added to `timings`.
+
+    `first` is what was found before the question had its vector: the few chunks that pass the filters, or else what the
+    words find of all (`at_first`), and what is being asked of the vectors.
+    """
 
     database: Database
     vectors: ByVectors
-    words: ByWords
-    at_hand: VectorsAtHand
-    first_near: "asyncio.Task[Near]"
-    first: Told
+    filtered: Filtered
+    first: "Within | tuple[Told, asyncio.Task[Near]]"
     asked: Asked
     timings: dict[str, float]
     most: int = 0
     """Hits that a reranker wants to see."""
 
-    async def best(self, limit: int, filters: Filters) -> tuple[list[Hit], list[Hit]]:
+    async def best(self, limit: int) -> tuple[list[Hit], list[Hit]]:
         """At least `limit` hits if there are as many, and those of them that say the same as a better one."""
         kept: list[Hit] = []
         folded: list[Hit] = []
-        for wanted, within in _steps(limit, is_filtered=bool(filters)):
-            if within:
-                found = await self._found_within(wanted, filters)
-            else:
-                found = await self._found(wanted, is_first=wanted == at_first(limit))
-            kept, folded = await self._readable(found, limit, filters)
-            if len(kept) >= limit or max(len(found.near), len(found.told)) < wanted:
-                break  # enough, or all that there is
-        return kept, folded
+        (wanted, _), *more = _steps(limit, is_filtered=bool(self.filters))
+        if isinstance(self.first, Within):
+            wanted, found = most_within(limit), self._compared(self.first, most_within(limit))
+        else:
+            found = await self._found(wanted, first=self.first)
+        while True:
+            kept, folded = await self._readable(found, limit)
+            if len(kept) >= limit or max(len(found.near), len(found.told)) < wanted or not more:
+                return kept, folded  # enough, or all that there is
+            (wanted, within), *more = more
+            found = await (self._found_within(wanted) if within else self._found(wanted))
 
-    async def _found_within(self, wanted: int, filters: Filters) -> Found:
+    async def _found_within(self, wanted: int) -> Found:
         """What the vectors and the words find in the documents that pass the filters."""
         before = time.perf_counter()
-        stored = ReadBack(self.database)
-        documents = await stored.matching(self.knowledge_base_id, filters, limit=NAMED + 1)
+        documents = await self.filtered.documents(limit=NAMED + 1)
         before = self._took("filter", before)
         if len(documents) > NAMED:
-            found = await self._found_widely(wanted, filters)
+            found = await self._found_widely(wanted)
             if len(found.near) + len(found.told) >= wanted:
                 return found
             before = time.perf_counter()
-            documents = await stored.matching(self.knowledge_base_id, filters)
+            documents = await self.filtered.documents()
             before = self._took("filter", before)
-        names = [document.id for document in documents]
-        if sum(document.chunks for document in documents) > FEW:
-            return await self._found_widely(wanted, filters, names)
-        chunks, told = await asyncio.gather(
-            self.at_hand.of(self.fingerprint, documents), self.words.scored(wanted, names)
-        )
+        few = await self.filtered.few_of(documents, wanted)
+        if few is None:
+            return await self._found_widely(wanted, [document.id for document in documents])
         self._took("search", before)
-        if self.asked.vector is None:
-            if self.asked.failure is not None and not told:
-                raise self.asked.failure
-            return Found([], told, {})
-        compared = chunks.compared(self.asked.vector)
-        return Found(compared.nearest(wanted), told, compared.of(chunk_id for chunk_id, _ in told))
+        return self._compared(few, wanted)
 
-    async def _found_widely(
-        self, wanted: int, filters: Filters, documents: Sequence[UUID] | None = None
-    ) -> Found:
+    def _compared(self, few: Within, wanted: int) -> Found:
+        if self.asked.vector is None:
+            if self.asked.failure is not None and not few.told:
+                raise self.asked.failure
+            return Found([], few.told, {})
+        compared = few.chunks.compared(self.asked.vector)
+        return Found(compared.nearest(wanted), few.told, compared.of(chunk_id for chunk_id, _ in few.told))
+
+    async def _found_widely(self, wanted: int, documents: Sequence[UUID] | None = None) -> Found:
         """Of the nearest of all chunks those that pass the filters, and of the words' best too; with `documents` the
         words find in these alone."""
-        through = filters if documents is None else NO_FILTERS
+        through = self.filters if documents is None else NO_FILTERS
         found = await self._found(WIDE, words=wanted, documents=documents, filters=through)
         before = time.perf_counter()
         ids = [chunk_id for chunk_id, _ in found.near]
-        passing = await ReadBack(self.database).passing(self.knowledge_base_id, ids, filters)
+        passing = await ReadBack(self.database).passing(self.knowledge_base_id, ids, self.filters)
         self._took("filter", before)
         return replace(found, near=[one for one in found.near if one[0] in passing][:wanted])
 
@@ -220,16 +145,16 @@ class Search:
         words: int | None = None,
         documents: Sequence[UUID] | None = None,
         filters: Filters = NO_FILTERS,
-        is_first: bool = False,
+        first: "tuple[Told, asyncio.Task[Near]] | None" = None,
     ) -> Found:
         """What the vectors find, and what the words find, `words` of these where given."""
         before = time.perf_counter()
-        asking = self.first_near
-        if not is_first:
+        if first is not None:
+            by_words, asking = first
+        else:
             asking = asyncio.create_task(self.vectors.near(self.asked.vector, wanted))
         try:
-            by_words = self.first
-            if not is_first:
+            if first is None:
                 by_words = await self.words.told(words or wanted, documents, filters=filters)
             told, cosines = by_words.scored, self._cosines(by_words.stored)
             await asyncio.wait([asking], timeout=LATE_SECONDS if told else None)
@@ -248,7 +173,7 @@ class Search:
         self.timings["search"] += 1000 * (time.perf_counter() - before)
         return Found(near, told, cosines)
 
-    async def _readable(self, indexed: Found, limit: int, filters: Filters) -> tuple[list[Hit], list[Hit]]:
+    async def _readable(self, indexed: Found, limit: int) -> tuple[list[Hit], list[Hit]]:
         """Of what was found, fused: hits that may be read, and those of them that say the same as a better one.
 
         Read back are so many of the best as usually suffice; all, where they do not.
@@ -268,7 +193,8 @@ class Search:
         hits: list[Hit] = []
         few = max(ENOUGH, limit * OVERFETCH[0], self.most)
         for some in (found[:few], found[few:]):
-            readable = await stored.readable(self.knowledge_base_id, [one.chunk_id for one in some], filters)
+            ids = [one.chunk_id for one in some]
+            readable = await stored.readable(self.knowledge_base_id, ids, self.filters)
             read = [Hit(readable[one.chunk_id], one) for one in some if one.chunk_id in readable]
             hits += sorted(map(self._with_pairs, read), key=lambda hit: -hit.found.fused)
             kept, folded = distinct(hits)
@@ -301,8 +227,12 @@ class Search:
         return now
 
     @property
-    def fingerprint(self) -> str:
-        return self.words.fingerprint
+    def words(self) -> ByWords:
+        return self.filtered.words
+
+    @property
+    def filters(self) -> Filters:
+        return self.filtered.filters
 
     @property
     def knowledge_base_id(self) -> UUID:

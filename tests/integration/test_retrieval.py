@@ -12,7 +12,7 @@ import pytest
 from rag_service.db.engine import Database
 from rag_service.db.repositories.filters import Filters
 from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
-from rag_service.knowledge import searching
+from rag_service.knowledge import searching, sides
 from rag_service.knowledge.embeddings import Vectors
 from rag_service.knowledge.lexical import TantivyIndex
 from rag_service.knowledge.lexical_follower import LexicalFollower
@@ -153,7 +153,8 @@ async def test_filters_find_what_is_far_down_however_much_they_leave(
     found: Found, monkeypatch: pytest.MonkeyPatch, sizes: dict[str, int]
 ) -> None:
     for name, size in sizes.items():
-        monkeypatch.setattr(searching, name, size)
+        for module in (sides, searching):
+            monkeypatch.setattr(module, name, size, raising=False)
     lamps = {
         "red": "A red lamp near the moon burns at dusk.",
         "blue": "Over the sea a blue lamp is lit, then put out.",
