@@ -17,7 +17,7 @@ BURST_SECONDS = 1.0
 LONG_SECONDS = 0.5
 """A queue is long where its last waits for so long. A shorter one may stand: a few callers who each ask again as soon
 as they are answered wait for each other, and none of them is to be refused."""
-QUEUE_SECONDS = 0.05
+QUEUE_SECONDS = 0.02
 """Longest wait under overload: a queue that does not end makes everybody late, and nobody is served the sooner."""
 OVERLOAD_SECONDS = 5.0
 """Overload has ended when nobody had to be refused for so long."""
@@ -25,9 +25,9 @@ AGAIN_SECONDS = 3
 """Whoever is refused comes again within so many seconds, not all at the same moment."""
 STRETCH = 1.25
 """How much longer than alone a passage may always take: clocks are not that exact."""
-GAIN = 0.65
-"""So much longer with each beside it: two at a time then still let six through in the time of five. Where it takes
-longer, they only wait for each other inside."""
+GAIN = 0.3
+"""So much longer with each beside it: of three at a time each may then take 1.6 times as long. Where it takes longer,
+they mostly wait for each other inside."""
 _NARROWER, _WIDER = 0.2, 0.05
 """By how much a passage that took too long narrows the gate, and one that did not widens it."""
 _NEWEST = 0.2
