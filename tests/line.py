@@ -48,7 +48,11 @@ class Line:
         self._drops_next = True
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(self._to.hostname, self._to.port)
+        try:
+            far_reader, far_writer = await asyncio.open_connection(self._to.hostname, self._to.port)
+        except OSError:
+            writer.close()  # as a server that is gone would
+            return
         self._open |= {writer, far_writer}
         if self._drops_next:
             self._drops_next = False

@@ -14,7 +14,11 @@ class Wire:
         self.server: asyncio.Server | None = None
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_reader, to_writer = await asyncio.open_connection(*self._to)
+        try:
+            to_reader, to_writer = await asyncio.open_connection(*self._to)
+        except OSError:
+            writer.close()  # as a server that is gone would
+            return
         self._writers += [writer, to_writer]
         await asyncio.gather(self._pump(reader, to_writer), self._pump(to_reader, writer))
 
