@@ -192,3 +192,10 @@ def test_a_page_in_the_place_of_a_vocabulary_is_no_vocabulary(
     assert not load_token_counter("model-behind-a-portal").exact
     [warning] = warnings(caplog)
     assert vars(warning)["reason"] == "ValueError"
+
+
+def test_a_text_of_a_million_characters_is_counted_by_slices_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = ("The moon is basalt, as the handbook says. " * 700 + "কর্মীরা বছরে ২৫ দিন ছুটি পান। " * 900) * 20
+    counted = estimate_tokens(text)
+    monkeypatch.setattr(tokens, "SLICES", 1000)
+    assert counted == pytest.approx(estimate_tokens(text), rel=0.25)
