@@ -18,6 +18,9 @@ from rag_service.knowledge.vectors import VectorIndex
 FEW = 8000
 """So many chunks that filters leave are compared one by one, by the vectors that PostgreSQL keeps. The first question
 under these filters waits for them to be read, some 13 ms for each 1,000; to look widely takes about 70 for each one."""
+FEW_DOCUMENTS = 500
+"""So many documents that filters leave are looked at before all else: to read the names of more takes as long as to
+search among all."""
 NAMED = 1000
 """So many documents that filters leave are named to the words' index: of more, it is asked as widely as the other."""
 WIDE = 1000
@@ -96,7 +99,8 @@ class Filtered:
 
     async def few(self, wanted: int) -> Within | None:
         """None where much passes. Raises DatabaseUnavailable."""
-        return await self.few_of(await self.documents(limit=NAMED + 1), wanted)
+        documents = await self.documents(limit=FEW_DOCUMENTS + 1)
+        return await self.few_of(documents, wanted) if len(documents) <= FEW_DOCUMENTS else None
 
     async def documents(self, *, limit: int | None = None) -> list[MatchingDocument]:
         stored = ReadBack(self.database)

@@ -144,6 +144,7 @@ async def test_a_flood_of_the_same_is_folded_and_one_document_leaves_room(found:
     "sizes",
     [
         {},  # compared one by one
+        {"FEW_DOCUMENTS": 0},  # only where too few of all pass
         {"FEW": 0},  # the words find in named documents
         {"NAMED": 1},  # more documents than are named
         {"NAMED": 1, "WIDE": 10},  # and too few of what is found widely pass
