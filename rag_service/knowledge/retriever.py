@@ -117,7 +117,7 @@ class Retriever:
             words = await self._words(question, before, knowledge_base_id, knowledge_base)
             completing = tasks.begin(_complete(self._asked_of(question, words), embedding, words))
             by_words = ByWords(self._database, self._lexical, fingerprint, knowledge_base_id, words.lent)
-            filtered = Filtered(self._database, by_words, self._at_hand, filters)
+            filtered = Filtered(by_words, self._at_hand, filters)
             by_vectors = ByVectors(self._vectors, collection_name(knowledge_base_id, fingerprint))
             first: Within | tuple[Told, asyncio.Task[Near]] | None = None
             if filters:
@@ -130,7 +130,7 @@ class Retriever:
             # With what is found meanwhile.
             timings = {"embed": 1000 * (time.perf_counter() - started), "search": 0.0, "read_back": 0.0}
             most = self._reranker.most if self._reranker else 0
-            search = Search(self._database, by_vectors, filtered, first, asked, timings, most)
+            search = Search(by_vectors, filtered, first, asked, timings, most)
             kept, folded = await search.best(limit)
         chosen, cut = spread(await self._ranked(question, kept, limit, timings), limit)
         return Retrieval(

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from rag_service.db.engine import Database
 from rag_service.db.repositories.filters import NO_FILTERS, Filters
 from rag_service.db.repositories.read_back import ReadBack, Stored
 from rag_service.errors import EmbedderUnavailable, VectorIndexUnavailable
@@ -76,7 +75,6 @@ class Search:
     words find of all (`at_first`), and what is being asked of the vectors.
     """
 
-    database: Database
     vectors: ByVectors
     filtered: Filtered
     first: "Within | tuple[Told, asyncio.Task[Near]]"
@@ -134,7 +132,7 @@ class Search:
         found = await self._found(WIDE, words=wanted, documents=documents, filters=through)
         before = time.perf_counter()
         ids = [chunk_id for chunk_id, _ in found.near]
-        passing = await ReadBack(self.database).passing(self.knowledge_base_id, ids, self.filters)
+        passing = await ReadBack(self.words.database).passing(self.knowledge_base_id, ids, self.filters)
         self._took("filter", before)
         return replace(found, near=[one for one in found.near if one[0] in passing][:wanted])
 
@@ -181,7 +179,7 @@ class Search:
         before = time.perf_counter()
         kept: list[Hit] = []
         folded: list[Hit] = []
-        stored = ReadBack(self.database)
+        stored = ReadBack(self.words.database)
         near, told = indexed.near, indexed.told
         found = fuse(
             near,

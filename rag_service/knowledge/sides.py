@@ -92,7 +92,6 @@ class Within:
 class Filtered:
     """What passes the filters, as far as it is looked at document by document."""
 
-    database: Database
     words: ByWords
     at_hand: VectorsAtHand
     filters: Filters
@@ -103,7 +102,7 @@ class Filtered:
         return await self.few_of(documents, wanted) if len(documents) <= FEW_DOCUMENTS else None
 
     async def documents(self, *, limit: int | None = None) -> list[MatchingDocument]:
-        stored = ReadBack(self.database)
+        stored = ReadBack(self.words.database)
         return await stored.matching(self.words.knowledge_base_id, self.filters, limit=limit)
 
     async def few_of(self, documents: Sequence[MatchingDocument], wanted: int) -> Within | None:
