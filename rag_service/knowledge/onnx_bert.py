@@ -39,6 +39,7 @@ class OnnxBert:
 
     def __init__(self, model: "SentenceTransformer") -> None:
         import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
         bert = PlainBert.of(model)
         self._tokenizer = bert.tokenizer
@@ -46,9 +47,13 @@ class OnnxBert:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(
-            _Graph(bert).made().SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        graph = _Graph(bert).made().SerializeToString()
+        # Its errors have no other base than Exception.
+        refusals = (runtime.Fail, runtime.InvalidGraph, runtime.NotImplemented, runtime.RuntimeException)
+        try:
+            self._session: Any = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
+        except refusals as error:
+            raise NotImplementedError(f"ONNX Runtime does not take the graph: {error}") from error
 
     def __call__(self, text: str) -> Vectors:
         ids = self._tokenizer.encode(text).ids

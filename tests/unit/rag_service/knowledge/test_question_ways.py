@@ -8,6 +8,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 
+from rag_service.knowledge import onnx_bert
 from rag_service.knowledge.embeddings import Vectors, built_in_model
 from rag_service.knowledge.onnx_bert import OnnxBert
 from rag_service.knowledge.question_ways import fastest
@@ -52,3 +53,16 @@ def test_another_kind_of_model_and_vectors_that_differ_go_through_the_library(
             return through_library(told, text)
 
         assert fastest(candidate, library) is library
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("MICROSOFT", "nobody.knows"), ("OPERATORS", 999), ("FORMAT", 999)]
+)
+def test_where_onnx_runtime_does_not_take_the_graph_questions_go_through_the_library(
+    model: SentenceTransformer, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    def library(text: str) -> Vectors:
+        return through_library(model, text)
+
+    monkeypatch.setattr(onnx_bert, name, value)
+    assert fastest(model, library) is library
